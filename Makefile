@@ -1,0 +1,42 @@
+# Every command of this repository; `make help` lists them. The work is done by the scripts in dev/.
+#
+# The default target builds in place, so that this folder can be a dependency of emq-relx (`make -C deps/emq_plugin_kafka
+# IS_DEP=1`). erlang.mk replaces the Makefile of a dependency that names Erlang's other build tool anywhere, this comment
+# included; so it is named in dev/build only.
+
+export PROJECT_ROOT := $(CURDIR)
+EMQ_HOME ?=
+
+.PHONY: all run demo test dist install uninstall clean distclean help
+.DEFAULT_GOAL := all
+
+all: ## Build in place: ebin/, priv/*.so (installs nothing)
+	@dev/build
+
+run: ## Kafka, a broker and the plugin, one message through them; up until Ctrl-C (EMQ_HOME=DIR: a real EMQ)
+	@dev/run up "$(EMQ_HOME)"
+
+demo: ## The same, and exits when the record has arrived
+	@dev/run demo "$(EMQ_HOME)"
+
+test: ## Everything: formats, lints, unit tests, and the live tests against Kafka
+	@dev/test
+
+dist: ## _build/dist/emq_plugin_kafka-VSN.tar.gz with a portable library and all licences
+	@dev/dist
+
+install: all ## EMQ_HOME=DIR: put the plugin into an EMQ 2.3 release
+	@dev/install "$(EMQ_HOME)"
+
+uninstall: ## EMQ_HOME=DIR: take it out again
+	@dev/uninstall "$(EMQ_HOME)"
+
+clean: ## Delete what was built; downloads and compiled dependencies stay
+	@dev/kafka clean
+	rm -rf ebin priv/*.so _build/default _build/test _build/emqttd
+
+distclean: clean ## Delete everything that is not in the repository
+	rm -rf _build target
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
