@@ -1,0 +1,260 @@
+//! The plugin's settings, checked.
+//!
+//! Settings arrive as text under the names of the application environment; errors name the key that the operator
+//! wrote in `etc/emq_plugin_kafka.conf`. Everything wrong is reported at once, not the first thing only.
+
+mod passthrough;
+mod servers;
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use thiserror::Error;
+
+use crate::encode::PayloadEncoding;
+use crate::topic::KafkaTopic;
+
+/// What every key begins with in the configuration file.
+pub const PREFIX: &str = "emq.plugin.kafka.";
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{PREFIX}{key}: {problem}")]
+pub struct SettingError {
+    /// The key, without the prefix.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub problem: String,
+}
+
+impl SettingError {
+    fn new(key: &str, problem: impl Display) -> Self {
+        Self { key: key.to_owned(), problem: problem.to_string() }
+    }
+}
+
+/// Everything that can be configured. `Settings::default()` is what an empty configuration means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `server`: the Kafka brokers to ask first, as librdkafka wants them. Default `127.0.0.1:9092`.
+    pub servers: String,
+    /// `topic`: the Kafka topic of all records. Default `test`.
+    pub topic: String,
+    /// `encode_payload`. Default `auto`.
+    pub encode_payload: PayloadEncoding,
+    /// `queue.max_messages`: how many records wait in memory at most. Default 100,000.
+    pub max_messages: usize,
+    /// `queue.max_size`: how many bytes they may take. Default 256 MB.
+    pub max_bytes: usize,
+    /// `linger`: how long librdkafka waits for a batch to fill. Default 5 ms.
+    pub linger: Duration,
+    /// `compression`: none, gzip, snappy, lz4 or zstd. Default `lz4`.
+    pub compression: String,
+    /// `acks`: all, 1 or 0. Default `all`.
+    pub acks: String,
+    /// `idempotence`: no duplicates and no reordering by retries. Default on.
+    pub idempotence: bool,
+    /// `partitioner`: librdkafka's name of one. Default `murmur2_random`, the Java client's.
+    pub partitioner: String,
+    /// `shutdown_timeout`: how long a stop may drain. Default 10 s.
+    pub shutdown_timeout: Duration,
+    /// `rdkafka.PROPERTY`: librdkafka's own properties, by name. They win over the settings above.
+    pub rdkafka: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            servers: "127.0.0.1:9092".to_owned(),
+            topic: "test".to_owned(),
+            encode_payload: PayloadEncoding::Auto,
+            max_messages: 100_000,
+            max_bytes: 256 << 20,
+            linger: Duration::from_millis(5),
+            compression: "lz4".to_owned(),
+            acks: "all".to_owned(),
+            idempotence: true,
+            partitioner: "murmur2_random".to_owned(),
+            shutdown_timeout: Duration::from_secs(10),
+            rdkafka: Vec::new(),
+        }
+    }
+}
+
+const ENCODINGS: [(&str, PayloadEncoding); 3] =
+    [("auto", PayloadEncoding::Auto), ("utf8", PayloadEncoding::Utf8), ("base64", PayloadEncoding::Base64)];
+const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+const ACKS: [&str; 3] = ["all", "1", "0"];
+const PARTITIONERS: [&str; 7] =
+    ["murmur2_random", "murmur2", "consistent_random", "consistent", "fnv1a_random", "fnv1a", "random"];
+/// librdkafka's `log_level` 0 to 7, which are syslog's.
+const LOG_LEVELS: [RDKafkaLogLevel; 8] = [
+    RDKafkaLogLevel::Emerg,
+    RDKafkaLogLevel::Alert,
+    RDKafkaLogLevel::Critical,
+    RDKafkaLogLevel::Error,
+    RDKafkaLogLevel::Warning,
+    RDKafkaLogLevel::Notice,
+    RDKafkaLogLevel::Info,
+    RDKafkaLogLevel::Debug,
+];
+/// What librdkafka takes for `queue.buffering.max.messages`, less the room that we leave above our own bound.
+const MESSAGES: RangeInclusive<u64> = 1..=1_000_000_000;
+/// From one small record to a terabyte.
+const BYTES: RangeInclusive<u64> = 1024..=1 << 40;
+/// What librdkafka takes for `linger.ms`.
+const LINGER_MS: RangeInclusive<u64> = 0..=900_000;
+/// A broker that hangs in its stop for longer would be killed by its supervisor.
+const SHUTDOWN_MS: RangeInclusive<u64> = 0..=600_000;
+
+impl Settings {
+    /// Reads settings by the names of the application environment; what is missing has its default.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that is unknown or cannot be used.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<SettingError>> {
+        let mut settings = Self::default();
+        let mut errors: Vec<SettingError> =
+            pairs.into_iter().filter_map(|(name, value)| settings.set(name, value).err()).collect();
+        if settings.idempotence && settings.acks != "all" {
+            let problem = format!(
+                "must be all while {PREFIX}idempotence is on, got {}; switch idempotence off or leave acks alone",
+                settings.acks
+            );
+            errors.push(SettingError::new("acks", problem));
+        }
+        if errors.is_empty() { Ok(settings) } else { Err(errors) }
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        if let Some(property) = name.strip_prefix("rdkafka.") {
+            passthrough::check(property, value).map_err(|problem| SettingError::new(name, problem))?;
+            self.rdkafka.push((property.to_owned(), value.to_owned()));
+            return Ok(());
+        }
+        match name {
+            "server" => self.servers = servers::parse(value).map_err(|e| SettingError::new(name, e))?,
+            "topic" => {
+                KafkaTopic::new(value).map_err(|e| SettingError::new(name, e))?;
+                value.clone_into(&mut self.topic);
+            }
+            "encode_payload" => {
+                let names = ENCODINGS.map(|(name, _)| name);
+                let chosen = one_of(name, value, &names)?;
+                if let Some((_, encoding)) = ENCODINGS.iter().find(|(name, _)| *name == chosen) {
+                    self.encode_payload = *encoding;
+                }
+            }
+            "queue_max_messages" => {
+                self.max_messages = number("queue.max_messages", value, &MESSAGES, "a number of records")?;
+            }
+            "queue_max_size" => self.max_bytes = number("queue.max_size", value, &BYTES, "a size in bytes")?,
+            "linger" => self.linger = milliseconds(name, value, &LINGER_MS)?,
+            "compression" => self.compression = one_of(name, value, &COMPRESSIONS)?,
+            "acks" => self.acks = one_of(name, value, &ACKS)?,
+            "idempotence" => self.idempotence = one_of(name, value, &["true", "false"])? == "true",
+            "partitioner" => self.partitioner = one_of(name, value, &PARTITIONERS)?,
+            "shutdown_timeout" => self.shutdown_timeout = milliseconds(name, value, &SHUTDOWN_MS)?,
+            unknown => {
+                return Err(SettingError::new(
+                    unknown,
+                    "unknown setting; see etc/emq_plugin_kafka.conf for those there are",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings in librdkafka's terms.
+    #[must_use]
+    pub fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.servers)
+            .set("client.id", "emq_plugin_kafka")
+            .set("linger.ms", self.linger.as_millis().to_string())
+            .set("compression.type", &self.compression)
+            .set("acks", &self.acks)
+            .set("enable.idempotence", self.idempotence.to_string())
+            .set("partitioner", &self.partitioner)
+            // The bound that counts is ours, which counts keys and overhead too. librdkafka still holds a message
+            // for a moment after its delivery report, so its own bound must not be the first to be reached.
+            .set("queue.buffering.max.messages", (self.max_messages * 2).to_string())
+            .set("queue.buffering.max.kbytes", (self.max_bytes / 512 + 1024).min(2_147_483_647).to_string())
+            // A record waits for Kafka for as long as it takes: what bounds the queue is its size. (librdkafka's
+            // default would give up after five minutes of an outage.)
+            .set("message.timeout.ms", "0");
+        for (name, value) in &self.rdkafka {
+            config.set(name, value);
+        }
+        config.set_log_level(self.log_level());
+        config
+    }
+
+    /// Warnings and worse, unless the operator asked librdkafka for more.
+    fn log_level(&self) -> RDKafkaLogLevel {
+        let property = |wanted: &str| self.rdkafka.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let level = property("log_level").and_then(|level| level.parse::<usize>().ok());
+        match (level.and_then(|level| LOG_LEVELS.get(level)), property("debug")) {
+            (Some(level), _) => *level,
+            (None, Some(_)) => RDKafkaLogLevel::Debug,
+            (None, None) => RDKafkaLogLevel::Warning,
+        }
+    }
+
+    /// The settings under the names of the configuration file, secrets replaced.
+    #[must_use]
+    pub fn redacted(&self) -> Vec<(String, String)> {
+        let encoding = ENCODINGS.iter().find(|(_, e)| *e == self.encode_payload).map_or("", |(name, _)| name);
+        let mut list: Vec<(String, String)> = [
+            ("server", self.servers.clone()),
+            ("topic", self.topic.clone()),
+            ("encode_payload", encoding.to_owned()),
+            ("queue.max_messages", self.max_messages.to_string()),
+            ("queue.max_size", self.max_bytes.to_string()),
+            ("linger", format!("{}ms", self.linger.as_millis())),
+            ("compression", self.compression.clone()),
+            ("acks", self.acks.clone()),
+            ("idempotence", if self.idempotence { "on" } else { "off" }.to_owned()),
+            ("partitioner", self.partitioner.clone()),
+            ("shutdown_timeout", format!("{}ms", self.shutdown_timeout.as_millis())),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        list.extend(
+            self.rdkafka.iter().map(|(name, value)| (format!("rdkafka.{name}"), passthrough::redact(name, value))),
+        );
+        list
+    }
+}
+
+fn one_of(key: &str, value: &str, choices: &[&str]) -> Result<String, SettingError> {
+    choices
+        .iter()
+        .find(|choice| **choice == value)
+        .map(|choice| (*choice).to_owned())
+        .ok_or_else(|| SettingError::new(key, format!("expected one of {}, got {value:?}", choices.join(", "))))
+}
+
+fn number<T: TryFrom<u64>>(key: &str, value: &str, range: &RangeInclusive<u64>, what: &str) -> Result<T, SettingError> {
+    u64::from_str(value)
+        .ok()
+        .filter(|number| range.contains(number))
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| {
+            let (from, to) = (range.start(), range.end());
+            SettingError::new(key, format!("expected {what} from {from} to {to}, got {value:?}"))
+        })
+}
+
+fn milliseconds(key: &str, value: &str, range: &RangeInclusive<u64>) -> Result<Duration, SettingError> {
+    number(key, value, range, "a duration in milliseconds").map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The `server` setting: a comma list of `host[:port]`.
+
+use std::net::Ipv6Addr;
+
+use thiserror::Error;
+
+/// Kafka's own default.
+const DEFAULT_PORT: u16 = 9092;
+
+/// What is wrong with one server of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "expected a comma list of host[:port] (a name, an IPv4 address, or an IPv6 address in brackets), but {server:?} {problem}"
+)]
+pub struct ServerError {
+    server: String,
+    problem: &'static str,
+}
+
+/// Checks the list and writes it as librdkafka wants it, every server with its port.
+pub fn parse(list: &str) -> Result<String, ServerError> {
+    let servers: Result<Vec<String>, ServerError> = list
+        .split(',')
+        .map(|server| {
+            let server = server.trim();
+            parse_one(server).map_err(|problem| ServerError { server: server.to_owned(), problem })
+        })
+        .collect();
+    servers.map(|servers| servers.join(","))
+}
+
+fn parse_one(server: &str) -> Result<String, &'static str> {
+    if server.is_empty() {
+        return Err("is empty");
+    }
+    if let Some(rest) = server.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']').ok_or("has no closing bracket")?;
+        address.parse::<Ipv6Addr>().map_err(|_| "is no IPv6 address inside the brackets")?;
+        return match (rest, rest.strip_prefix(':')) {
+            ("", _) => Ok(format!("[{address}]:{DEFAULT_PORT}")),
+            (_, Some(number)) => Ok(format!("[{address}]:{}", port(number)?)),
+            (_, None) => Err("has something other than :port behind the bracket"),
+        };
+    }
+    match server.split_once(':') {
+        None if server.bytes().all(|b| b.is_ascii_digit()) => Err("is a port without a host"),
+        None => Ok(format!("{}:{DEFAULT_PORT}", host(server)?)),
+        Some((_, number)) if number.contains(':') => Err("has several colons; an IPv6 address goes into brackets"),
+        Some((name, number)) => Ok(format!("{}:{}", host(name)?, port(number)?)),
+    }
+}
+
+/// A host name or an IPv4 address: both are made of these characters.
+fn host(name: &str) -> Result<&str, &'static str> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    match name {
+        "" => Err("has no host"),
+        _ if name.len() > 255 => Err("has a host of more than 255 characters"),
+        _ if name.bytes().all(legal) => Ok(name),
+        _ => Err("has a character that no host name has"),
+    }
+}
+
+fn port(number: &str) -> Result<u16, &'static str> {
+    match number.parse() {
+        Ok(port) if port > 0 && number.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
+        _ => Err("has no port from 1 to 65535 behind the colon"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn accepts_names_and_addresses_with_and_without_port() {
+        for (given, expected) in [
+            ("127.0.0.1:9092", "127.0.0.1:9092"),
+            ("kafka", "kafka:9092"),
+            ("a:1,b-2.example.org", "a:1,b-2.example.org:9092"),
+            (" a , b:2 ", "a:9092,b:2"),
+            ("[::1]", "[::1]:9092"),
+            ("[fe80::1]:19092,[::1]:1", "[fe80::1]:19092,[::1]:1"),
+            ("docker_host:65535", "docker_host:65535"),
+        ] {
+            assert_eq!(parse(given).as_deref(), Ok(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn says_which_server_is_wrong_and_why() {
+        for (given, expected) in [
+            ("", "\"\" is empty"),
+            ("a:1,,b:2", "\"\" is empty"),
+            ("9092", "\"9092\" is a port without a host"),
+            (":9092", "\":9092\" has no host"),
+            ("a:", "\"a:\" has no port"),
+            ("a:0", "\"a:0\" has no port"),
+            ("a:65536", "\"a:65536\" has no port"),
+            ("a:+1", "\"a:+1\" has no port"),
+            ("::1", "an IPv6 address goes into brackets"),
+            ("[::1", "\"[::1\" has no closing bracket"),
+            ("[::1]9092", "behind the bracket"),
+            ("[kafka]:9092", "no IPv6 address"),
+            ("kafka host:9092", "a character that no host name has"),
+            ("PLAINTEXT://a:9092", "several colons"),
+            ("a;b", "a character that no host name has"),
+        ] {
+            let error = parse(given).map_err(|e| e.to_string()).expect_err(given);
+            assert!(error.contains(expected), "{given}: {error}");
+            assert!(error.contains("host[:port]"), "{given}: {error}");
+        }
+    }
+}

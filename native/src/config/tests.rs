@@ -1,0 +1,106 @@
+use super::*;
+
+fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
+    match Settings::parse(pairs.iter().copied()) {
+        Ok(settings) => panic!("no error: {settings:?}"),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn nothing_configured_means_the_defaults() {
+    assert_eq!(Settings::parse([]), Ok(Settings::default()));
+}
+
+#[test]
+fn reads_every_setting() {
+    let settings = Settings::parse([
+        ("server", "a:1,b"),
+        ("topic", "t"),
+        ("encode_payload", "base64"),
+        ("queue_max_messages", "5"),
+        ("queue_max_size", "2048"),
+        ("linger", "7"),
+        ("compression", "zstd"),
+        ("acks", "1"),
+        ("idempotence", "false"),
+        ("partitioner", "random"),
+        ("shutdown_timeout", "0"),
+        ("rdkafka.socket.timeout.ms", "1234"),
+    ]);
+    let expected = Settings {
+        servers: "a:1,b:9092".into(),
+        topic: "t".into(),
+        encode_payload: PayloadEncoding::Base64,
+        max_messages: 5,
+        max_bytes: 2048,
+        linger: Duration::from_millis(7),
+        compression: "zstd".into(),
+        acks: "1".into(),
+        idempotence: false,
+        partitioner: "random".into(),
+        shutdown_timeout: Duration::ZERO,
+        rdkafka: vec![("socket.timeout.ms".into(), "1234".into())],
+    };
+    assert_eq!(settings, Ok(expected));
+}
+
+#[test]
+fn reports_every_wrong_setting_with_its_key_and_what_was_expected() {
+    assert_eq!(
+        errors(&[
+            ("topic", "a/b"),
+            ("queue_max_messages", "0"),
+            ("queue_max_size", "lots"),
+            ("linger", "-1"),
+            ("compression", "zip"),
+            ("encode_payload", "hex"),
+            ("colour", "red"),
+        ]),
+        [
+            "emq.plugin.kafka.topic: a Kafka topic name has the character '/'; legal are a-z A-Z 0-9 . _ -",
+            "emq.plugin.kafka.queue.max_messages: expected a number of records from 1 to 1000000000, got \"0\"",
+            "emq.plugin.kafka.queue.max_size: expected a size in bytes from 1024 to 1099511627776, got \"lots\"",
+            "emq.plugin.kafka.linger: expected a duration in milliseconds from 0 to 900000, got \"-1\"",
+            "emq.plugin.kafka.compression: expected one of none, gzip, snappy, lz4, zstd, got \"zip\"",
+            "emq.plugin.kafka.encode_payload: expected one of auto, utf8, base64, got \"hex\"",
+            "emq.plugin.kafka.colour: unknown setting; see etc/emq_plugin_kafka.conf for those there are",
+        ]
+    );
+}
+
+#[test]
+fn fewer_acks_need_idempotence_off() {
+    let errors = errors(&[("acks", "1")]);
+    assert!(
+        errors.len() == 1 && errors.iter().all(|e| e.starts_with("emq.plugin.kafka.acks: must be all")),
+        "{errors:?}"
+    );
+    assert!(Settings::parse([("acks", "1"), ("idempotence", "false")]).is_ok());
+}
+
+#[test]
+fn librdkafka_takes_what_the_settings_become() {
+    for settings in [
+        Settings::default(),
+        Settings { max_messages: 1_000_000_000, max_bytes: 1 << 40, ..Settings::default() },
+        Settings { max_messages: 1, max_bytes: 1024, linger: Duration::from_mins(15), ..Settings::default() },
+    ] {
+        assert!(settings.client_config().create_native_config().is_ok(), "{settings:?}");
+    }
+}
+
+#[test]
+fn a_property_of_librdkafka_wins_over_our_setting_of_the_same() {
+    let settings = Settings::parse([("linger", "5"), ("rdkafka.linger.ms", "50")]).expect("valid");
+    assert_eq!(settings.client_config().get("linger.ms"), Some("50"));
+}
+
+#[test]
+fn shows_settings_without_secrets() {
+    let settings = Settings::parse([("rdkafka.sasl.password", "canary"), ("linger", "9")]).expect("valid");
+    let shown = settings.redacted();
+    assert!(shown.contains(&("linger".into(), "9ms".into())));
+    assert!(shown.contains(&("rdkafka.sasl.password".into(), "******".into())));
+    assert!(!format!("{shown:?}").contains("canary"));
+}

@@ -1,0 +1,27 @@
+//! The NIF library of `emq_plugin_kafka`: what happens in an EMQ broker becomes Kafka records.
+//!
+//! One way through, no stage imports a later one:
+//!
+//! ```text
+//! nif -> event -> route -> encode -> produce
+//!                 ... librdkafka's threads ...
+//!                 delivery report -> delivery -> metrics
+//! ```
+//!
+//! Only `nif` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
+//! links only inside a VM: everything else is tested by plain `cargo test`.
+
+#[cfg(feature = "nif")]
+mod atoms;
+pub mod config;
+pub mod delivery;
+pub mod encode;
+pub mod event;
+pub mod metrics;
+#[cfg(feature = "nif")]
+mod nif;
+pub mod notices;
+pub mod pipeline;
+pub mod produce;
+pub mod route;
+pub mod topic;
