@@ -1,0 +1,342 @@
+%% Installing, upgrading and uninstalling with the scripts that `make install` and `make uninstall` call, on the stand-in
+%% broker, which is laid out as an EMQ 2.3 release and boots as one. After each change the broker must still boot.
+-module(packaging_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([
+    installed_plugin_is_listed_and_loads/1,
+    installing_twice_is_installing_once/1,
+    edited_conf_is_kept/1,
+    unedited_conf_is_replaced_by_an_upgrade/1,
+    upgrade_replaces_folder_and_boot_entry/1,
+    uninstall_leaves_the_release_as_it_was/1,
+    uninstall_keeps_an_edited_conf_aside/1,
+    uninstall_keeps_what_others_did_to_the_boot_file/1,
+    uninstall_forgets_that_the_plugin_was_loaded/1,
+    install_says_that_a_running_node_needs_a_restart/1,
+    a_directory_that_is_no_emq_is_refused/1,
+    code_that_does_not_load_is_refused/1,
+    makefile_survives_erlang_mk/1,
+    kafka_stop_spares_a_stranger_with_its_old_pid/1,
+    demo_shows_the_record/1,
+    demo_fails_where_no_record_arrives/1
+]).
+
+-define(PLUGIN, "emq_plugin_kafka").
+
+all() ->
+    [Name || {Name, 1} <- ?MODULE:module_info(exports), is_testcase(atom_to_list(Name))].
+
+is_testcase(Name) ->
+    not lists:any(fun(Other) -> lists:prefix(Other, Name) end, ["init_per_", "end_per_", "module_info"]).
+
+init_per_suite(Config) ->
+    Root = os:getenv("PROJECT_ROOT"),
+    ?assertNotEqual(false, Root),
+    Pristine = filename:join(?config(priv_dir, Config), "pristine"),
+    ok = succeed(script(Root, "emqttd/build"), [Pristine]),
+    [{root, Root}, {pristine, Pristine} | Config].
+
+end_per_suite(_Config) ->
+    ok.
+
+%% Each case has a release and a built plugin of its own.
+init_per_testcase(Case, Config) ->
+    Root = ?config(root, Config),
+    Dir = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
+    Home = filename:join(Dir, "emqttd"),
+    Source = filename:join(Dir, "plugin"),
+    ok = filelib:ensure_dir(filename:join(Source, "x")),
+    ok = succeed("cp", ["-a", ?config(pristine, Config), Home]),
+    ok = succeed("cp", ["-aL"] ++ [filename:join(Root, Name) || Name <- ["ebin", "priv", "etc", "dev"]] ++ [Source]),
+    ok = configure(Root, Home, Case),
+    [{home, Home}, {source, Source} | Config].
+
+end_per_testcase(_Case, Config) ->
+    Home = ?config(home, Config),
+    case run(filename:join(Home, "bin/emqttd"), ["ping"]) of
+        {0, _} -> succeed(filename:join(Home, "bin/emqttd"), ["stop"]);
+        {_, _} -> ok
+    end.
+
+%% Cases
+
+installed_plugin_is_listed_and_loads(Config) ->
+    ok = install(Config),
+    ok = boot(Config),
+    ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=false")),
+    ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=true")),
+    ok = stop(Config).
+
+installing_twice_is_installing_once(Config) ->
+    ok = install(Config),
+    Once = files(Config),
+    ok = install(Config),
+    ?assertEqual(Once, files(Config)),
+    ok = boots(Config).
+
+edited_conf_is_kept(Config) ->
+    ok = install(Config),
+    Conf = in_home(Config, "etc/plugins/" ?PLUGIN ".conf"),
+    ok = append(Conf, "emq.plugin.kafka.topic = mine\n"),
+    {ok, Edited} = file:read_file(Conf),
+    ok = install(Config),
+    ?assertEqual({ok, Edited}, file:read_file(Conf)),
+    ?assertNot(filelib:is_file(Conf ++ ".new")),
+    ok = new_version(Config, "9.9.9"),
+    ok = append(in_source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
+    ok = install(Config),
+    ?assertEqual({ok, Edited}, file:read_file(Conf)),
+    ?assertEqual(file:read_file(in_source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(Conf ++ ".new")),
+    ok = boots(Config).
+
+unedited_conf_is_replaced_by_an_upgrade(Config) ->
+    ok = install(Config),
+    ok = new_version(Config, "9.9.9"),
+    ok = append(in_source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
+    ok = install(Config),
+    Conf = in_home(Config, "etc/plugins/" ?PLUGIN ".conf"),
+    ?assertEqual(file:read_file(in_source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(Conf)),
+    ?assertNot(filelib:is_file(Conf ++ ".new")).
+
+upgrade_replaces_folder_and_boot_entry(Config) ->
+    ok = install(Config),
+    [Old] = plugin_folders(Config),
+    ok = new_version(Config, "9.9.9"),
+    ok = install(Config),
+    ?assertEqual([?PLUGIN "-9.9.9"], plugin_folders(Config)),
+    {ok, Boot} = file:read_file(boot_file(Config)),
+    Script = io_lib:format("~p", [binary_to_term(Boot)]),
+    ?assertEqual(nomatch, re:run(Script, Old ++ "/ebin")),
+    ok = boot(Config),
+    ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", version=9.9.9")),
+    ok = stop(Config).
+
+uninstall_leaves_the_release_as_it_was(Config) ->
+    Before = files(Config),
+    ok = install(Config),
+    ?assertNotEqual(Before, files(Config)),
+    ok = uninstall(Config),
+    ?assertEqual(Before, files(Config)),
+    ok = uninstall(Config),
+    ?assertEqual(Before, files(Config)),
+    ok = boots(Config).
+
+uninstall_keeps_an_edited_conf_aside(Config) ->
+    Before = files(Config),
+    ok = install(Config),
+    Conf = in_home(Config, "etc/plugins/" ?PLUGIN ".conf"),
+    ok = append(Conf, "emq.plugin.kafka.topic = mine\n"),
+    {ok, Edited} = file:read_file(Conf),
+    ok = uninstall(Config),
+    ?assertEqual([Conf ++ ".saved"], [Name || {Name, _} <- files(Config) -- Before]),
+    ok = boots(Config),
+    ok = install(Config),
+    ?assertEqual({ok, Edited}, file:read_file(Conf)),
+    ?assertNot(filelib:is_file(Conf ++ ".saved")).
+
+uninstall_keeps_what_others_did_to_the_boot_file(Config) ->
+    ok = install(Config),
+    Boot = boot_file(Config),
+    Other = {application, other_plugin, [{vsn, "1"}, {modules, []}, {applications, [kernel, stdlib]}]},
+    OtherApp = in_home(Config, "lib/other_plugin-1/ebin/other_plugin.app"),
+    ok = filelib:ensure_dir(OtherApp),
+    ok = file:write_file(OtherApp, io_lib:format("~p.~n", [Other])),
+    ok = succeed("escript", [in_source(Config, "dev/patch_boot.escript"), "add", Boot, "other_plugin-1", OtherApp]),
+    ok = file:rename(Boot ++ ".new", Boot),
+    ok = uninstall(Config),
+    {ok, Patched} = file:read_file(Boot),
+    {script, _, Instructions} = binary_to_term(Patched),
+    ?assertEqual([[other_plugin]], [[App] || {apply, {application, load, [{application, App, _}]}} <- Instructions,
+                                             lists:member(App, [other_plugin, emq_plugin_kafka])]),
+    ok = boots(Config).
+
+uninstall_forgets_that_the_plugin_was_loaded(Config) ->
+    Loaded = in_home(Config, "data/loaded_plugins"),
+    ok = install(Config),
+    ok = file:write_file(Loaded, "emq_before.\n" ?PLUGIN ".\nemq_after.\n"),
+    ok = uninstall(Config),
+    ?assertEqual({ok, <<"emq_before.\nemq_after.\n">>}, file:read_file(Loaded)).
+
+install_says_that_a_running_node_needs_a_restart(Config) ->
+    ok = boot(Config),
+    {0, Output} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Output, "EMQ is running \\(pid [0-9]+\\).*restart it")),
+    ok = stop(Config),
+    {0, Later} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertEqual(nomatch, re:run(Later, "is running")).
+
+a_directory_that_is_no_emq_is_refused(Config) ->
+    Empty = filename:join(?config(priv_dir, Config), "empty"),
+    ok = filelib:ensure_dir(filename:join(Empty, "x")),
+    Broken = ?config(home, Config),
+    ok = file:delete(boot_file(Config)),
+    Before = files(Config),
+    [begin
+         {Status, Output} = run(in_source(Config, "dev/" ++ Script), Args),
+         ?assertEqual({Script, Args, 1}, {Script, Args, Status}),
+         ?assertMatch({match, _}, re:run(Output, Expected))
+     end || Script <- ["install", "uninstall"],
+            {Args, Expected} <- [{[], "EMQ_HOME=/opt/emqttd"},
+                                 {["/no/such/place"], "is no directory"},
+                                 {[Empty], "is no EMQ 2.3 release: it has no bin/emqttd"},
+                                 {[Broken], "it has no releases/2.3.11/emqttd.boot"}]],
+    ?assertEqual({ok, []}, file:list_dir(Empty)),
+    ?assertEqual(Before, files(Config)).
+
+%% In embedded mode one module that does not load ends the boot of the whole broker.
+code_that_does_not_load_is_refused(Config) ->
+    ok = file:write_file(in_source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
+    Before = files(Config),
+    {Status, Output} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertEqual(1, Status),
+    ?assertMatch({match, _}, re:run(Output, ?PLUGIN "_sup does not load")),
+    ?assertEqual(Before, files(Config)),
+    ok = boots(Config).
+
+%% erlang.mk, which builds EMQ 2.3 releases, overwrites the Makefile of a dependency that has this word in it.
+makefile_survives_erlang_mk(Config) ->
+    {ok, Makefile} = file:read_file(filename:join(?config(root, Config), "Makefile")),
+    ?assertEqual(nomatch, re:run(Makefile, "rebar", [caseless])).
+
+kafka_stop_spares_a_stranger_with_its_old_pid(Config) ->
+    Stranger = open_port({spawn_executable, os:find_executable("sleep")}, [{args, ["60"]}, exit_status]),
+    {os_pid, Pid} = erlang:port_info(Stranger, os_pid),
+    Dir = filename:join(?config(home, Config), "kafka"),
+    ok = filelib:ensure_dir(filename:join(Dir, "x")),
+    ok = file:write_file(filename:join(Dir, "pid"), integer_to_list(Pid)),
+    Env = [{"KAFKA_DIR", Dir}, {"KAFKA", false}],
+    ?assertMatch({0, _}, run(script(?config(root, Config), "kafka"), ["stop"], Env)),
+    ?assertMatch({0, _}, run("kill", ["-0", integer_to_list(Pid)])),
+    ok = succeed("kill", [integer_to_list(Pid)]).
+
+demo_shows_the_record(Config) ->
+    {Status, Output} = demo(Config, []),
+    ?assertEqual({0, Output}, {Status, Output}),
+    ?assertMatch({match, _}, re:run(Output, "\"topic\":\"demo/greeting\",\"payload\":\"hello from make demo")),
+    ok = nothing_runs_from(Config).
+
+demo_fails_where_no_record_arrives(Config) ->
+    {Status, Output} = demo(Config, [{"KAFKA", "127.0.0.1:1"}, {"RUN_DEADLINE_S", "5"}]),
+    ?assertEqual(1, Status),
+    ?assertMatch({match, _}, re:run(Output, "the record did not arrive")),
+    ok = nothing_runs_from(Config).
+
+%% What the cases are made of
+
+install(Config) ->
+    succeed(in_source(Config, "dev/install"), [?config(home, Config)]).
+
+uninstall(Config) ->
+    succeed(in_source(Config, "dev/uninstall"), [?config(home, Config)]).
+
+boots(Config) ->
+    ok = boot(Config),
+    stop(Config).
+
+boot(Config) ->
+    succeed(in_home(Config, "bin/emqttd"), ["start"]).
+
+stop(Config) ->
+    succeed(in_home(Config, "bin/emqttd"), ["stop"]).
+
+ctl(Config, Args) ->
+    succeed(in_home(Config, "bin/emqttd_ctl"), Args).
+
+plugins(Config) ->
+    {0, Output} = run(in_home(Config, "bin/emqttd_ctl"), ["plugins", "list"]),
+    Output.
+
+%% The demo as `make demo EMQ_HOME=...` runs it, in this case's own release.
+demo(Config, Env) ->
+    run(script(?config(root, Config), "run"), ["demo", ?config(home, Config)], Env).
+
+nothing_runs_from(Config) ->
+    {Status, _} = run(in_home(Config, "bin/emqttd"), ["ping"]),
+    ?assertNotEqual(0, Status),
+    ok.
+
+%% The next version of the plugin, with the same code.
+new_version(Config, Vsn) ->
+    App = in_source(Config, "ebin/" ?PLUGIN ".app"),
+    {ok, [{application, Name, Keys}]} = file:consult(App),
+    file:write_file(App, io_lib:format("~p.~n", [{application, Name, lists:keystore(vsn, 1, Keys, {vsn, Vsn})}])).
+
+%% Ports and node name of its own, so that it may run beside any other broker.
+configure(Root, Home, Case) ->
+    append(filename:join(Home, "etc/emq.conf"), [
+        "\nnode.name = packaging_", atom_to_list(Case), "@127.0.0.1",
+        "\nlistener.tcp.external = 127.0.0.1:", free_port(Root),
+        "\nlistener.api.mgmt = 127.0.0.1:", free_port(Root), "\n"
+    ]).
+
+free_port(Root) ->
+    {0, Port} = run(script(Root, "free-port"), []),
+    string:trim(Port).
+
+%% Every file of the release but what the running broker writes, with its contents' hash.
+files(Config) ->
+    Home = ?config(home, Config),
+    Names = filelib:fold_files(Home, "", true, fun(Name, Acc) -> [Name | Acc] end, []),
+    lists:sort([{Name, digest(Name)} || Name <- Names,
+                                        not lists:prefix(filename:join(Home, "log"), Name),
+                                        not lists:prefix(filename:join(Home, "data/configs"), Name)]).
+
+digest(Name) ->
+    {ok, Contents} = file:read_file(Name),
+    erlang:md5(Contents).
+
+plugin_folders(Config) ->
+    filelib:wildcard(?PLUGIN "-*", in_home(Config, "lib")).
+
+boot_file(Config) ->
+    in_home(Config, "releases/2.3.11/emqttd.boot").
+
+in_home(Config, Name) ->
+    filename:join(?config(home, Config), Name).
+
+in_source(Config, Name) ->
+    filename:join(?config(source, Config), Name).
+
+script(Root, Name) ->
+    filename:join([Root, "dev", Name]).
+
+append(File, Text) ->
+    file:write_file(File, Text, [append]).
+
+succeed(Command, Args) ->
+    {Status, Output} = run(Command, Args),
+    ?assertEqual({Command, Args, 0, Output}, {Command, Args, Status, Output}),
+    ok.
+
+run(Command, Args) ->
+    run(Command, Args, []).
+
+run(Command, Args, Env) ->
+    Port = open_port({spawn_executable, executable(Command)},
+                     [{args, Args}, {env, shell_env() ++ Env}, exit_status, stderr_to_stdout, binary, hide]),
+    collect(Port, []).
+
+%% The environment of a user's shell: what erl has set for this VM would reach the Erlangs that the scripts start.
+shell_env() ->
+    Own = os:getenv("BINDIR"),
+    Path = [Dir || Dir <- string:lexemes(os:getenv("PATH"), ":"), Dir =/= Own],
+    [{"PATH", lists:flatten(lists:join(":", Path))} | [{Name, false} || Name <- ["BINDIR", "ROOTDIR", "EMU", "PROGNAME"]]].
+
+executable(Command) ->
+    case os:find_executable(Command) of
+        false -> Command;
+        Path -> Path
+    end.
+
+collect(Port, Output) ->
+    receive
+        {Port, {data, Data}} -> collect(Port, [Output | Data]);
+        {Port, {exit_status, Status}} -> {Status, unicode:characters_to_list(iolist_to_binary(Output))}
+    after 300000 ->
+        ct:fail({no_end, unicode:characters_to_list(iolist_to_binary(Output))})
+    end.
