@@ -23,6 +23,6 @@ rustler::atoms! {
     queue_full,
     too_large,
     unknown_topic,
-    shutdown,
+    purged,
     refused,
 }

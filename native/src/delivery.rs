@@ -95,7 +95,7 @@ impl ProducerContext for Delivery {
             Ok(_) => self.metrics.success(bytes),
             Err((error, _)) => match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
-                    self.metrics.dropped_queued(DropReason::Shutdown, bytes);
+                    self.metrics.dropped_queued(DropReason::Purged, bytes);
                 }
                 Some(code) => self.metrics.failed(&error_name(code), bytes),
                 None => self.metrics.failed("unknown", bytes),

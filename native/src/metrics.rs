@@ -28,8 +28,8 @@ pub enum DropReason {
     UnknownTopic,
     /// The producer was in librdkafka's fatal state.
     Fatal,
-    /// Still undelivered when the plugin's stop ran out of `shutdown_timeout`.
-    Shutdown,
+    /// Still undelivered when a stop ran out of `shutdown_timeout`, or when a failed producer was replaced.
+    Purged,
     /// librdkafka would not take it, for a reason not listed here.
     Refused,
 }
@@ -43,7 +43,7 @@ impl DropReason {
         Self::TooLarge,
         Self::UnknownTopic,
         Self::Fatal,
-        Self::Shutdown,
+        Self::Purged,
         Self::Refused,
     ];
 
@@ -57,7 +57,7 @@ impl DropReason {
             Self::TooLarge => "too_large",
             Self::UnknownTopic => "unknown_topic",
             Self::Fatal => "fatal",
-            Self::Shutdown => "shutdown",
+            Self::Purged => "purged",
             Self::Refused => "refused",
         }
     }
@@ -214,13 +214,13 @@ mod tests {
         }
         metrics.success(10);
         metrics.failed("MSG_SIZE_TOO_LARGE", 10);
-        metrics.dropped_queued(DropReason::Shutdown, 10);
+        metrics.dropped_queued(DropReason::Purged, 10);
         metrics.dropped(DropReason::BadEvent);
         let snapshot = metrics.snapshot();
         assert_eq!(snapshot.accepted, 5);
         assert_eq!(snapshot.success, 1);
         assert_eq!(snapshot.failed_total(), 1);
-        assert_eq!(snapshot.dropped.get(&DropReason::Shutdown), Some(&1));
+        assert_eq!(snapshot.dropped.get(&DropReason::Purged), Some(&1));
         assert_eq!(snapshot.dropped_total(), 2);
         assert_eq!((snapshot.queued, snapshot.queued_bytes), (1, 10));
     }

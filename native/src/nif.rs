@@ -225,7 +225,7 @@ fn reason_atom(reason: DropReason) -> Atom {
         DropReason::TooLarge => atoms::too_large(),
         DropReason::UnknownTopic => atoms::unknown_topic(),
         DropReason::Fatal => atoms::fatal(),
-        DropReason::Shutdown => atoms::shutdown(),
+        DropReason::Purged => atoms::purged(),
         DropReason::Refused => atoms::refused(),
     }
 }

@@ -52,7 +52,7 @@ pub enum Status {
 /// What a close left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
-    /// Records that were given up, each counted as `dropped.shutdown`.
+    /// Records that were given up, each counted as `dropped.purged`.
     pub given_up: usize,
 }
 

@@ -210,7 +210,7 @@ impl Producer {
     }
 
     /// Waits until Kafka has acknowledged everything, `timeout` at most, gives up the rest (each record counted as
-    /// `dropped.shutdown`), and closes. Returns how many records were given up.
+    /// `dropped.purged`), and closes. Returns how many records were given up.
     ///
     /// Waits: never call it on a normal scheduler.
     #[must_use]

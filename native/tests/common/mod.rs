@@ -1,5 +1,6 @@
 //! A Kafka for tests (librdkafka's mock cluster) and what tests do with it.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::time::{Duration, Instant};
 

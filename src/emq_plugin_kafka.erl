@@ -1,0 +1,94 @@
+%% The plugin's face: hooks registered and unregistered, the callbacks, statistics.
+%%
+%% A callback runs in the process of the client or session that it is about. It is total, takes microseconds, never waits
+%% and gives back what it was given: EMQ 2.3 calls it without a try, and an exception would cost the client its connection.
+-module(emq_plugin_kafka).
+
+-export([load/1, unload/0, status/0, stats/0]).
+-export([on_client_connected/3, on_client_disconnected/3, on_session_subscribed/4, on_session_unsubscribed/4,
+         on_message_publish/2]).
+
+%% Which callback serves which hook: the one table for load and unload.
+-define(HOOKS, [{'client.connected', fun ?MODULE:on_client_connected/3},
+                {'client.disconnected', fun ?MODULE:on_client_disconnected/3},
+                {'session.subscribed', fun ?MODULE:on_session_subscribed/4},
+                {'session.unsubscribed', fun ?MODULE:on_session_unsubscribed/4},
+                {'message.publish', fun ?MODULE:on_message_publish/2}]).
+
+%% EMQ calls the callbacks of a hook in ascending order of priority, those of equal priority in the order of their
+%% registration, and most register with 0. Ours come last, whenever they were registered: they see a message as the
+%% others left it, and none that another one stopped.
+-define(PRIORITY, 1000).
+
+%% A payload above this size is encoded on a dirty scheduler; up to it, a normal one is held for less than 1 ms.
+-define(LARGE_PAYLOAD, 65536).
+
+-spec load(Env :: list()) -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
+load(Env) ->
+    failed([{Hook, emqttd:hook(Hook, {?MODULE, Callback}, [Env], ?PRIORITY)} || {Hook, Callback} <- ?HOOKS]).
+
+-spec unload() -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
+unload() ->
+    failed([{Hook, emqttd:unhook(Hook, {?MODULE, Callback})} || {Hook, Callback} <- ?HOOKS]).
+
+failed(Results) ->
+    failed_of([{Hook, Reason} || {Hook, {error, Reason}} <- Results]).
+
+failed_of([]) -> ok;
+failed_of(Failed) -> {error, Failed}.
+
+%% Whether the plugin forwards, with what settings (secrets replaced), or why it does not.
+-spec status() -> emq_plugin_kafka_producer:status().
+status() ->
+    emq_plugin_kafka_producer:status().
+
+%% Every counter, at one instant: accepted = success + failed + dropped + spooled + queued.
+-spec stats() -> emq_plugin_kafka_nif:stats().
+stats() ->
+    emq_plugin_kafka_nif:stats().
+
+-spec on_client_connected(ConnAck :: term(), Client, Env :: term()) -> {ok, Client}.
+on_client_connected(ConnAck, Client, _Env) ->
+    _ = forward('client.connected', [ConnAck, Client]),
+    {ok, Client}.
+
+-spec on_client_disconnected(Reason :: term(), Client :: term(), Env :: term()) -> ok.
+on_client_disconnected(Reason, Client, _Env) ->
+    _ = forward('client.disconnected', [Reason, Client]),
+    ok.
+
+-spec on_session_subscribed(ClientId :: term(), Username :: term(), TopicOpts, Env :: term()) -> {ok, TopicOpts}.
+on_session_subscribed(ClientId, Username, TopicOpts, _Env) ->
+    _ = forward('session.subscribed', [ClientId, Username, TopicOpts]),
+    {ok, TopicOpts}.
+
+-spec on_session_unsubscribed(ClientId :: term(), Username :: term(), TopicOpts, Env :: term()) -> {ok, TopicOpts}.
+on_session_unsubscribed(ClientId, Username, TopicOpts, _Env) ->
+    _ = forward('session.unsubscribed', [ClientId, Username, TopicOpts]),
+    {ok, TopicOpts}.
+
+-spec on_message_publish(Message, Env :: term()) -> {ok, Message}.
+on_message_publish(Message, _Env) ->
+    _ = forward('message.publish', [Message]),
+    {ok, Message}.
+
+%% The event functions and the NIF are total by themselves. Should one of them have a bug, a client does not pay for it.
+forward(Hook, Args) ->
+    try
+        produce(emq_plugin_kafka_event:from_hook(Hook, Args))
+    catch
+        _:_ -> count_bad_event()
+    end.
+
+produce({publish, _ClientId, _Username, _Topic, Payload, _QoS, _Dup, _Retain, _Id, _Timestamp} = Event)
+  when byte_size(Payload) > ?LARGE_PAYLOAD ->
+    emq_plugin_kafka_nif:produce_large(Event);
+produce(Event) ->
+    emq_plugin_kafka_nif:produce(Event).
+
+count_bad_event() ->
+    try
+        emq_plugin_kafka_nif:produce(bad_event)
+    catch
+        error:Reason -> {error, Reason}
+    end.

@@ -1,0 +1,83 @@
+%% Turns the arguments of a broker's hook into an event. Pure, and total: whatever is no call of that hook, in any
+%% position, gives `bad_event` or an event that the NIF finds out to be none.
+%%
+%% Records of the broker are matched by tag and size, without its header files, so that one build runs in any broker.
+%% The generation told apart here is EMQ 2.3.
+-module(emq_plugin_kafka_event).
+
+-export([from_hook/2]).
+-export_type([event/0]).
+
+%% What is written `term()` here comes from the broker as it is; the NIF checks it.
+-type event() :: {publish, ClientId :: term(), Username :: term(), Topic :: term(), Payload :: term(), QoS :: term(),
+                  Dup :: term(), Retain :: term(), Id :: term(), Milliseconds :: integer() | undefined}
+               | {connected, ConnAck :: term(), client()}
+               | {disconnected, Reason :: binary(), client()}
+               | {subscribed | unsubscribed, ClientId :: term(), Username :: term(), Topic :: term(), Opts :: term()}
+               | bad_event.
+-type client() :: {client, ClientId :: term(), Username :: term(), Host :: binary() | undefined, Port :: term(),
+                   ProtoVer :: term(), KeepAlive :: term(), CleanSession :: term(), WillTopic :: term(),
+                   ConnectedAt :: integer() | undefined}
+                | bad_event.
+
+%% A reason longer than this is cut: it may hold anything that a crashed connection had in its hands.
+-define(REASON_CHARS, 256).
+-define(REASON_DEPTH, 12).
+
+-spec from_hook(Hook :: atom(), Args :: [term()]) -> event().
+from_hook('message.publish', [{mqtt_message, Id, _PacketId, From, Topic, QoS, _Flags, Retain, Dup, _Sys, _Headers,
+                               Payload, Timestamp}]) ->
+    {ClientId, Username} = publisher(From),
+    {publish, ClientId, Username, Topic, Payload, QoS, Dup, Retain, Id, milliseconds(Timestamp)};
+from_hook('client.connected', [ConnAck, Client]) ->
+    {connected, ConnAck, client(Client)};
+from_hook('client.disconnected', [Reason, Client]) ->
+    {disconnected, reason(Reason), client(Client)};
+from_hook('session.subscribed', [ClientId, Username, {Topic, Opts}]) ->
+    {subscribed, ClientId, Username, Topic, Opts};
+from_hook('session.unsubscribed', [ClientId, Username, {Topic, Opts}]) ->
+    {unsubscribed, ClientId, Username, Topic, Opts};
+from_hook(_Hook, _Args) ->
+    bad_event.
+
+%% A client's message, one of a part of the broker (an atom), or one of its HTTP interface (a client id alone).
+publisher({ClientId, Username}) ->
+    {ClientId, Username};
+publisher(Part) when is_atom(Part) ->
+    {atom_to_binary(Part, utf8), undefined};
+publisher(ClientId) ->
+    {ClientId, undefined}.
+
+client({mqtt_client, ClientId, _Pid, Username, {Host, Port}, CleanSession, ProtoVer, KeepAlive, WillTopic, _WsHeaders,
+        _Mountpoint, ConnectedAt}) ->
+    {client, ClientId, Username, host(inet:ntoa(Host)), Port, ProtoVer, KeepAlive, CleanSession, WillTopic,
+     milliseconds(ConnectedAt)};
+client(_) ->
+    bad_event.
+
+host({error, einval}) ->
+    undefined;
+host(Text) ->
+    list_to_binary(Text).
+
+%% erlang:timestamp() in ms since 1970.
+milliseconds({Mega, Seconds, Micro}) when is_integer(Mega), is_integer(Seconds), is_integer(Micro) ->
+    (Mega * 1000000 + Seconds) * 1000 + Micro div 1000;
+milliseconds(_) ->
+    undefined.
+
+%% Why a connection ended, as text without stack traces.
+reason(Reason) when is_atom(Reason) ->
+    atom_to_binary(Reason, utf8);
+reason({shutdown, Reason}) ->
+    reason(Reason);
+reason({Error, [{_Module, _Function, _Args, _Location} | _Stack]}) ->
+    reason(Error);
+reason(Reason) ->
+    utf8(unicode:characters_to_binary(
+           io_lib:format("~0tP", [Reason, ?REASON_DEPTH], [{chars_limit, ?REASON_CHARS}]))).
+
+utf8(Text) when is_binary(Text) ->
+    Text;
+utf8(_) ->
+    <<"unprintable">>.
