@@ -119,7 +119,7 @@ open_with({error, Problem}) ->
 opened(ok, State) ->
     State#state{problems = []};
 opened({error, Problems}, State) ->
-    log("not forwarding anything:~ts", [[["\n  ", Problem] || Problem <- Problems]]),
+    lists:foreach(fun(Problem) -> log("nothing is forwarded: ~ts", [Problem]) end, Problems),
     State#state{problems = Problems}.
 
 %% The library is loaded with the module where that is possible; here its failure gets its words.
