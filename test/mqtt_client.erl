@@ -166,11 +166,16 @@ handle_call({wait_closed, Timeout}, From, State) ->
 handle_call(_Send, _From, #state{closed = true} = State) ->
     {reply, {error, closed}, State};
 handle_call({send, Bytes}, _From, State) ->
-    {reply, gen_tcp:send(State#state.socket, Bytes), State};
+    case gen_tcp:send(State#state.socket, Bytes) of
+        ok -> {reply, ok, State};
+        {error, _} -> {reply, {error, closed}, closed(State)}
+    end;
 handle_call({send_and_wait, Bytes, Key}, From, State) ->
-    %% A failed send is not an answer: what the broker sent before it closed is still to be read.
-    _ = gen_tcp:send(State#state.socket, Bytes),
-    wait(Key, From, ?TIMEOUT, State);
+    %% After a failed send Erlang tells nothing more of the connection.
+    case gen_tcp:send(State#state.socket, Bytes) of
+        ok -> wait(Key, From, ?TIMEOUT, State);
+        {error, _} -> {reply, {error, closed}, closed(State)}
+    end;
 handle_call({pipeline, Frame, Count, Window}, From, State) ->
     Flow = #{from => From, frame => Frame, left => Count, unacked => 0},
     {noreply, fill(min(Window, Count), State#state{flow = Flow})}.

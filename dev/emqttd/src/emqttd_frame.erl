@@ -24,11 +24,11 @@
     {ok, packet(), Rest :: binary()} | more | {error, invalid_mqtt_frame_len}.
 parse(<<Type:4, Flags:4, Rest/binary>>, MaxLength) ->
     case length_field(Rest, 0, 0, MaxLength) of
-        {Length, Bytes} when byte_size(Bytes) >= Length ->
+        {Length, Bytes} when is_integer(Length), byte_size(Bytes) >= Length ->
             <<Body:Length/binary, More/binary>> = Bytes,
             {ok, packet(Type, <<Flags:4>>, Body), More};
-        {_, _} -> more;
-        Incomplete -> Incomplete
+        {Length, _Part} when is_integer(Length) -> more;
+        NoLength -> NoLength
     end;
 parse(<<>>, _MaxLength) ->
     more.

@@ -10,7 +10,6 @@
 
 -define(ACCEPTED, 0).
 -define(INVALID_ID, 2).
--define(UNAVAILABLE, 3).
 -define(CREDENTIALS, 4).
 
 -record(state, {socket :: gen_tcp:socket(),
@@ -97,14 +96,9 @@ named(State) ->
     State.
 
 start_session(#state{client_id = ClientId, username = Username, keepalive = Keepalive} = State) ->
-    case emqttd_sm:start_session(ClientId, Username) of
-        {ok, Session} ->
-            ok = start_keepalive(Keepalive),
-            {?ACCEPTED, State#state{session = Session}};
-        {error, Reason} ->
-            error_logger:error_msg("Client(~ts): no session: ~p~n", [ClientId, Reason]),
-            {?UNAVAILABLE, State}
-    end.
+    Session = emqttd_sm:start_session(ClientId, Username),
+    ok = start_keepalive(Keepalive),
+    {?ACCEPTED, State#state{session = Session}}.
 
 start_keepalive(0) ->
     ok;

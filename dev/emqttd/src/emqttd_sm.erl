@@ -15,8 +15,9 @@
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Starts the calling connection's session. An earlier one of the same client id is ended.
--spec start_session(binary(), binary() | undefined) -> {ok, pid()} | {error, term()}.
+%% @doc Starts the calling connection's session. An earlier one of the same client id is ended. A
+%% session whose start fails, by an exception in session.created, takes the caller with it.
+-spec start_session(binary(), binary() | undefined) -> pid().
 start_session(ClientId, Username) ->
     gen_server:call(?MODULE, {start_session, ClientId, Username}, ?TIMEOUT).
 
@@ -24,14 +25,15 @@ start_session(ClientId, Username) ->
 init([]) ->
     {ok, #{}}.
 
--spec handle_call(term(), gen_server:from(), state()) -> {reply, term(), state()}.
+-spec handle_call(term(), gen_server:from(), state()) -> {reply, pid(), state()} | {noreply, state()}.
 handle_call({start_session, ClientId, Username}, {Client, _}, State) ->
     State1 = destroy(ClientId, State),
     case supervisor:start_child(emqttd_session_sup, [ClientId, Username, Client]) of
         {ok, Session} ->
-            {reply, {ok, Session}, State1#{ClientId => {Session, monitor(process, Session)}}};
-        {error, _} = Error ->
-            {reply, Error, State1}
+            {reply, Session, State1#{ClientId => {Session, monitor(process, Session)}}};
+        {error, _} ->
+            %% The caller was linked to it: its end is on the way, and an answer might overtake it.
+            {noreply, State1}
     end.
 
 -spec handle_cast(term(), state()) -> {stop, term(), state()}.
