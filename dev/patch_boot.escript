@@ -22,7 +22,8 @@ main(["check", LibDir, App]) ->
     Release >= 22 orelse fail("it is OTP ~w; the plugin needs OTP 22 or newer (NIF version 2.15)", [Release]),
     true = code:add_patha(filename:join(LibDir, "ebin")),
     {ok, [{application, _, Keys}]} = file:consult(filename:join([LibDir, "ebin", App ++ ".app"])),
-    lists:foreach(fun(Module) -> can_load(Module) end, proplists:get_value(modules, Keys, []));
+    lists:foreach(fun(Module) -> can_load(Module) end, proplists:get_value(modules, Keys, [])),
+    has_library((list_to_atom(App ++ "_nif")):load());
 main(["same", Boot, Other]) ->
     case read(Boot) =:= read(Other) of
         true -> ok;
@@ -40,6 +41,10 @@ can_load(Module) ->
         {module, Module} -> ok;
         {error, Reason} -> fail("~s does not load: ~w", [Module, Reason])
     end.
+
+%% The NIF module loads without its library too, for the same reason; a second load is refused only where the first worked.
+has_library({error, {reload, _}}) -> ok;
+has_library({error, {Reason, Text}}) -> fail("the NIF library does not load: ~w, ~s", [Reason, Text]).
 
 -spec fail(string(), [term()]) -> no_return().
 fail(Format, Args) ->

@@ -32,7 +32,7 @@ def fail(message):
 
 def cargo_metadata(target):
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target,
-               "--no-default-features", "--features", f"{PACKAGE}/portable"]
+               "--no-default-features", "--features", f"{PACKAGE}/portable,{PACKAGE}/nif"]
     return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
 
