@@ -28,7 +28,7 @@
 from_hook('message.publish', [{mqtt_message, Id, _PacketId, From, Topic, QoS, _Flags, Retain, Dup, _Sys, _Headers,
                                Payload, Timestamp}]) ->
     {ClientId, Username} = publisher(From),
-    {publish, ClientId, Username, Topic, Payload, QoS, Dup, Retain, Id, milliseconds(Timestamp)};
+    {publish, ClientId, Username, Topic, Payload, QoS, flag(Dup), flag(Retain), Id, milliseconds(Timestamp)};
 from_hook('client.connected', [ConnAck, Client]) ->
     {connected, ConnAck, client(Client)};
 from_hook('client.disconnected', [Reason, Client]) ->
@@ -47,6 +47,11 @@ publisher(Part) when is_atom(Part) ->
     {atom_to_binary(Part, utf8), undefined};
 publisher(ClientId) ->
     {ClientId, undefined}.
+
+%% The HTTP interface lets through whatever its JSON had, and many write 0 and 1 there.
+flag(0) -> false;
+flag(1) -> true;
+flag(Flag) -> Flag.
 
 client({mqtt_client, ClientId, _Pid, Username, {Host, Port}, CleanSession, ProtoVer, KeepAlive, WillTopic, _WsHeaders,
         _Mountpoint, ConnectedAt}) ->

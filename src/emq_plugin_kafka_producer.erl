@@ -4,7 +4,7 @@
 -module(emq_plugin_kafka_producer).
 -behaviour(gen_server).
 
--export([start_link/0, register_hooks/0, unregister_hooks/0, status/0]).
+-export([start_link/0, register_hooks/0, unregister_hooks/0, status/0, settings/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([status/0]).
 
@@ -162,6 +162,7 @@ running(closed) ->
     #{state => stopped, problems => [], settings => []}.
 
 %% The application environment as text, for the one place that checks it.
+-spec settings([{atom(), term()}]) -> [emq_plugin_kafka_nif:setting()].
 settings(Env) ->
     lists:append([setting(Name, Value) || {Name, Value} <- Env]).
 

@@ -1,0 +1,133 @@
+%% The configuration through the real cuttlefish: text in, application environment or error out.
+-module(emq_plugin_kafka_schema_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(PREFIX, "emq.plugin.kafka.").
+
+root() -> os:getenv("PROJECT_ROOT", ".").
+
+schema() ->
+    {Translations, Mappings, Validators} =
+        cuttlefish_schema:files([filename:join([root(), "priv", "emq_plugin_kafka.schema"])]),
+    {Translations, Mappings, Validators}.
+
+%% As EMQ and its dashboard do: key and value as they are written, split at the dots.
+environment(Settings) ->
+    Conf = [{cuttlefish_variable:tokenize(?PREFIX ++ Key), Value} || {Key, Value} <- Settings],
+    case cuttlefish_generator:map(schema(), Conf) of
+        {error, Phase, {errorlist, Errors}} ->
+            {error, Phase, lists:flatten([cuttlefish_error:xlate(Error) || {error, Error} <- Errors])};
+        [{emq_plugin_kafka, Env}] ->
+            maps:from_list(Env)
+    end.
+
+%% The settings as the plugin reads them from an environment.
+checked(Env) ->
+    application:load(emq_plugin_kafka),
+    emq_plugin_kafka_nif:check(emq_plugin_kafka_producer:settings(maps:to_list(Env))).
+
+defaults() ->
+    #{server => "127.0.0.1:9092", topic => "test", encode_payload => auto, queue_max_messages => 100000,
+      queue_max_size => 268435456, linger => 5, compression => lz4, acks => all, idempotence => true,
+      partitioner => murmur2_random, shutdown_timeout => 10000}.
+
+nothing_configured_gives_the_defaults_test() ->
+    ?assertEqual(defaults(), environment([])).
+
+the_defaults_of_schema_and_library_are_the_same_test() ->
+    ?assertEqual(checked(#{}), checked(environment([]))),
+    ?assertMatch({ok, [_ | _]}, checked(#{})).
+
+the_conf_file_holds_every_setting_with_its_default_test() ->
+    {ok, Text} = file:read_file(filename:join([root(), "etc", "emq_plugin_kafka.conf"])),
+    Settings = conf(Text),
+    ?assertEqual(defaults(), environment(Settings)),
+    {_, Mappings, _} = schema(),
+    Keys = [string:join(cuttlefish_mapping:variable(M), ".") || M <- Mappings],
+    Missing = [Key || Key <- Keys, string:find(Key, "$") =:= nomatch, not lists:keymember(Key -- ?PREFIX, 1, Settings)],
+    ?assertEqual([], Missing).
+
+%% EMQ's rule: a comment begins with the first character of a line.
+conf(Text) ->
+    Lines = [Line || Line <- string:split(Text, "\n", all), Line =/= <<>>, binary:first(Line) =/= $#],
+    [begin
+         [Key, Value] = string:split(Line, "="),
+         {lists:nthtail(length(?PREFIX), binary_to_list(string:trim(Key))), binary_to_list(string:trim(Value))}
+     end || Line <- Lines].
+
+the_old_plugins_two_lines_work_test() ->
+    ?assertEqual((defaults())#{server => "127.0.0.1:9092", topic => "test_emq"},
+                 environment([{"server", "127.0.0.1:9092"}, {"topic", "test_emq"}])).
+
+every_setting_has_its_datatype_test_() ->
+    [{Key ++ " = " ++ Text, ?_assertEqual((defaults())#{Name => Value}, environment([{Key, Text}]))}
+     || {Key, Text, Name, Value} <-
+            [{"server", "a:1,[::1]:2,b", server, "a:1,[::1]:2,b"},
+             {"topic", "t.1_2-3", topic, "t.1_2-3"},
+             {"encode_payload", "base64", encode_payload, base64},
+             {"queue.max_messages", "7", queue_max_messages, 7},
+             {"queue.max_size", "1GB", queue_max_size, 1073741824},
+             {"linger", "1s", linger, 1000},
+             {"linger", "0", linger, 0},
+             {"compression", "zstd", compression, zstd},
+             {"acks", "1", acks, '1'},
+             {"idempotence", "off", idempotence, false},
+             {"partitioner", "fnv1a_random", partitioner, fnv1a_random},
+             {"shutdown_timeout", "1m", shutdown_timeout, 60000},
+             {"shutdown_timeout", "0", shutdown_timeout, 0}]].
+
+properties_of_librdkafka_pass_through_at_every_depth_test() ->
+    Properties = [{"debug", "broker"}, {"client.id", "x"}, {"socket.timeout.ms", "1000"},
+                  {"ssl.endpoint.identification.algorithm", "https"},
+                  {"socket.connection.setup.timeout.ms", "30000"},
+                  {"sasl.oauthbearer.assertion.claim.jti.include", "true"},
+                  {"a.b.c.d.e.f.g", "1"}],
+    Env = environment([{"rdkafka." ++ Name, Value} || {Name, Value} <- Properties]),
+    ?assertEqual(lists:sort(Properties), maps:get(rdkafka, Env)).
+
+every_property_of_librdkafka_has_a_mapping_test() ->
+    {_, Mappings, _} = schema(),
+    Depths = [length(cuttlefish_mapping:variable(M)) - 4
+              || M <- Mappings, lists:nth(4, cuttlefish_mapping:variable(M)) =:= "rdkafka"],
+    ?assertEqual(lists:seq(1, 7), lists:sort(Depths)).
+
+a_value_keeps_its_hash_test() ->
+    ?assertMatch(#{rdkafka := [{"sasl.password", "a#b # c"}]}, environment([{"rdkafka.sasl.password", "a#b # c"}])).
+
+empty_fields_of_the_dashboard_are_no_properties_test() ->
+    ?assertEqual(defaults(), environment([{"rdkafka.$p1", ""}, {"rdkafka.$p1.$p2", "x"}, {"rdkafka.client.id", ""}])).
+
+wrong_values_are_refused_with_their_key_test_() ->
+    [{Key ++ " = " ++ Text,
+      fun() ->
+              {error, transform_datatypes, Message} = environment([{Key, Text}]),
+              ?assertNotEqual(nomatch, string:find(Message, ?PREFIX ++ Key))
+      end}
+     || {Key, Text} <- [{"encode_payload", "hex"}, {"queue.max_messages", "many"}, {"linger", "soon"}, {"compression", "zip"}, {"acks", "2"}, {"idempotence", "maybe"},
+                        {"partitioner", "mine"}, {"shutdown_timeout", "never"}]].
+
+an_unknown_key_is_refused_by_name_test() ->
+    {error, _, Message} = environment([{"colour", "red"}]),
+    ?assertNotEqual(nomatch, string:find(Message, ?PREFIX ++ "colour")).
+
+%% What cuttlefish's datatypes let through is checked when the plugin starts.
+what_cuttlefish_cannot_know_is_refused_at_start_test_() ->
+    [{Key ++ " = " ++ Text,
+      fun() ->
+              {error, [Problem]} = checked(environment([{Key, Text}])),
+              ?assertNotEqual(nomatch, string:find(Problem, ?PREFIX ++ Key ++ ": "))
+      end}
+     || {Key, Text} <- [{"server", "9092"}, {"server", "a:b"}, {"topic", "a/b"}, {"queue.max_messages", "0"},
+                        {"queue.max_size", "1"}, {"queue.max_size", "big"}, {"linger", "1h"}, {"shutdown_timeout", "1d"}, {"acks", "0"},
+                        {"rdkafka.no.such.property", "1"}, {"rdkafka.plugin.library.paths", "/tmp/x.so"},
+                        {"rdkafka.socket.timeout.ms", "soon"}]].
+
+every_mapping_has_a_doc_of_one_line_test() ->
+    {_, Mappings, _} = schema(),
+    [?assertMatch({Key, [[_ | _]]}, {Key, cuttlefish_mapping:doc(M)})
+     || M <- Mappings, Key <- [cuttlefish_mapping:variable(M)]].
+
+everything_maps_to_this_application_test() ->
+    {_, Mappings, _} = schema(),
+    [?assertMatch("emq_plugin_kafka." ++ _, cuttlefish_mapping:mapping(M)) || M <- Mappings].

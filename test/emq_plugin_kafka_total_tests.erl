@@ -1,0 +1,148 @@
+%% The callbacks are total: whatever a hook is called with, it gets back what its contract wants, and one record is
+%% counted. The NIF is real; there is no Kafka behind it.
+-module(emq_plugin_kafka_total_tests).
+
+%% Before EUnit's header, which defines LET too.
+-include_lib("proper/include/proper.hrl").
+-undef(LET).
+-include_lib("eunit/include/eunit.hrl").
+-undef(LET).
+-define(LET(Variable, Generator, Result), proper_types:bind(Generator, fun(Variable) -> Result end, false)).
+
+-define(CASES, 10000).
+
+total_test_() ->
+    {setup, fun open/0, fun close/1,
+     [{"recorded calls are never bad events", fun recorded_calls_are_no_bad_events/0},
+      {"$SYS messages become no records", fun sys_messages_become_no_records/0},
+      {"one position of a recorded call mutated", {timeout, 120, fun() -> holds(prop_mutated()) end}},
+      {"arbitrary terms everywhere", {timeout, 120, fun() -> holds(prop_arbitrary()) end}},
+      {"the NIF takes any term", {timeout, 120, fun() -> holds(prop_nif()) end}},
+      {"events that are nearly right", fun near_misses/0}]}.
+
+%% Nobody listens on port 1: records pile up to the bound and are dropped, which is an outcome like any other.
+open() ->
+    ok = emq_plugin_kafka_nif:open([{<<"server">>, <<"127.0.0.1:1">>}, {<<"queue_max_messages">>, <<"1000">>}],
+                                   <<"n@h">>).
+
+close(ok) ->
+    {ok, _} = emq_plugin_kafka_nif:close(0).
+
+holds(Property) ->
+    %% On failure the comparison shows the call that broke it.
+    ?assertEqual(true, proper:quickcheck(Property, [{numtests, ?CASES}, quiet, long_result])).
+
+recorded_calls_are_no_bad_events() ->
+    Calls = hook_calls:recorded(),
+    ?assert(length(Calls) > 300),
+    lists:foreach(fun(Call) -> ?assertEqual({counted(Call), 0}, {outcome(Call), bad_events(Call)}) end, Calls).
+
+sys_messages_become_no_records() ->
+    {Sys, _} = lists:partition(fun is_sys/1, hook_calls:recorded()),
+    ?assert(length(Sys) > 100),
+    lists:foreach(fun(Call) -> ?assertEqual(0, outcome(Call)) end, Sys).
+
+prop_mutated() ->
+    Calls = hook_calls:recorded(),
+    ?FORALL({Call, Term}, {oneof(Calls), nasty()},
+            ?FORALL(Mutated, mutation(Call, Term), contract_kept(Mutated))).
+
+prop_arbitrary() ->
+    ?FORALL(Call, oneof([{'client.connected', [nasty(), nasty()]},
+                         {'client.disconnected', [nasty(), nasty()]},
+                         {'session.subscribed', [nasty(), nasty(), oneof([nasty(), {nasty(), nasty()}])]},
+                         {'session.unsubscribed', [nasty(), nasty(), oneof([nasty(), {nasty(), nasty()}])]},
+                         {'message.publish', [oneof([nasty(), loose_tuple(nasty())])]}]),
+            contract_kept(Call)).
+
+prop_nif() ->
+    ?FORALL(Term, nasty(),
+            lists:member(emq_plugin_kafka_nif:produce(Term), [ok, ignored, {error, bad_event}, {error, queue_full}])
+            andalso adds_up()).
+
+%% Every field of a right event in turn, with a value that is just outside of its type.
+near_misses() ->
+    Publish = {publish, <<"c">>, undefined, <<"t">>, <<"p">>, 0, false, false, <<0:128>>, 0},
+    Wrong = [{1, published}, {2, undefined}, {2, c}, {3, null}, {4, undefined}, {5, <<1:7>>}, {5, "p"}, {6, 3}, {6, -1},
+             {6, 1.0}, {7, 0}, {8, undefined}, {9, <<0:120>>}, {9, 0}, {10, undefined}, {10, 1 bsl 63}],
+    lists:foreach(fun({N, Value}) ->
+                          ?assertEqual({error, bad_event}, emq_plugin_kafka_nif:produce(setelement(N, Publish, Value)))
+                  end, Wrong),
+    Subscribed = {subscribed, <<"c">>, undefined, <<"t">>, []},
+    lists:foreach(fun(Opts) ->
+                          ?assertEqual({error, bad_event}, emq_plugin_kafka_nif:produce(setelement(5, Subscribed, Opts)))
+                  end, [undefined, [{qos, 1} | improper], [{qos, 1.0}], [{"qos", 1}], [{qos, 1, 2}], [1], {qos, 1},
+                        lists:duplicate(33, local)]).
+
+%% A call keeps its contract, and has one outcome.
+contract_kept(Call) ->
+    #{accepted := Before} = emq_plugin_kafka:stats(),
+    {Given, Wanted} = hook_calls:replay(Call),
+    #{accepted := After} = emq_plugin_kafka:stats(),
+    Given =:= Wanted andalso (After - Before =:= 1 orelse (After =:= Before andalso is_sys(Call))) andalso adds_up().
+
+adds_up() ->
+    #{accepted := Accepted, success := Success, failed := Failed, dropped := Dropped, spooled := Spooled,
+      queued := Queued, dropped_by := DroppedBy} = emq_plugin_kafka:stats(),
+    Accepted =:= Success + Failed + Dropped + Spooled + Queued andalso Dropped =:= lists:sum(maps:values(DroppedBy)).
+
+outcome(Call) ->
+    #{accepted := Before} = emq_plugin_kafka:stats(),
+    {Same, Same} = hook_calls:replay(Call),
+    #{accepted := After} = emq_plugin_kafka:stats(),
+    After - Before.
+
+bad_events(Call) ->
+    #{dropped_by := #{bad_event := Before}} = emq_plugin_kafka:stats(),
+    {Same, Same} = hook_calls:replay(Call),
+    #{dropped_by := #{bad_event := After}} = emq_plugin_kafka:stats(),
+    After - Before.
+
+counted(Call) ->
+    case is_sys(Call) of
+        true -> 0;
+        false -> 1
+    end.
+
+is_sys({'message.publish', [Message]}) when tuple_size(Message) =:= 13 ->
+    case element(5, Message) of
+        <<"$SYS">> -> true;
+        <<"$SYS/", _/binary>> -> true;
+        _ -> false
+    end;
+is_sys(_) ->
+    false.
+
+%% Replaces one position, at any depth, of a call's arguments.
+mutation({Hook, Args}, Term) ->
+    ?LET(Path, oneof(paths(Args)), {Hook, put_at(Path, Term, Args)}).
+
+paths(Args) ->
+    [[N | Path] || {N, Arg} <- numbered(Args), Path <- [[] | paths_in(Arg)]].
+
+paths_in(Tuple) when is_tuple(Tuple) -> paths(tuple_to_list(Tuple));
+paths_in(List) when is_list(List) -> paths(List);
+paths_in(_) -> [].
+
+numbered(List) when is_list(List) ->
+    try lists:zip(lists:seq(1, length(List)), List)
+    catch error:badarg -> []
+    end.
+
+put_at([], Term, _) ->
+    Term;
+put_at([N | Path], Term, Tuple) when is_tuple(Tuple) ->
+    setelement(N, Tuple, put_at(Path, Term, element(N, Tuple)));
+put_at([N | Path], Term, List) ->
+    {Before, [Old | After]} = lists:split(N - 1, List),
+    Before ++ [put_at(Path, Term, Old) | After].
+
+%% Terms, the nasty ones often.
+nasty() ->
+    oneof([any(), exactly(undefined), exactly([]), exactly(<<>>), exactly([a | b]), exactly(<<1:3>>),
+           exactly(<<255, 254>>), exactly(1 bsl 64), exactly(-1), exactly(1.5), exactly(#{}), exactly(self()),
+           exactly(make_ref()), exactly(fun lists:map/2), exactly(binary:copy(<<$">>, 70000)),
+           exactly({shutdown, {shutdown, x}}), exactly([{f, 1, 2, 3} | improper]), exactly({1 bsl 70, 0, 0}),
+           exactly([{qos, 1}, {share, <<255>>}]), exactly(<<"$SYS/x">>), exactly({{1, 2, 3, 4}, 5}),
+           exactly({{a, b, c, d}, 5}), exactly({[$1, $., $2], 5}), atom(), binary(), integer(),
+           ?LET(T, any(), {T, T}), ?LET(T, any(), [T])]).
