@@ -70,7 +70,11 @@ mapped(Config, Path) ->
     Args = cuttlefish_vmargs:stringify(proplists:get_value(vm_args, lists:append(VmArgs), [])),
     ok = file:write_file(Path ++ ".config", io_lib:format("~p.~n", [Environments])),
     ok = file:write_file(Path ++ ".args", lists:join($\n, Args)),
-    {ok, Path}.
+    %% A latin-1 value gives a file that Erlang reads as UTF-8 and refuses; EMQ ends here as well.
+    case file:consult(Path ++ ".config") of
+        {ok, [_]} -> {ok, Path};
+        {error, Reason} -> {error, check, [file:format_error(Reason)]}
+    end.
 
 %% @doc The settings of a conf text in their order; of a key set twice, the last value.
 -spec parse(file:name(), binary()) -> {ok, [pair()]} | {error, [{error, term()}]}.
@@ -97,5 +101,5 @@ setting(Name, Number, Key, Value) ->
         Latin1 when is_binary(Latin1) ->
             {cuttlefish_variable:tokenize(binary_to_list(Key)), binary_to_list(Latin1)};
         _NotLatin1 ->
-            {error, {in_file, {Name, {error, {conf_to_latin1, Number}}}}}
+            {error, io_lib:format("~ts: Error converting value on line #~b to latin1", [Name, Number])}
     end.
