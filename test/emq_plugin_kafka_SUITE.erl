@@ -1,0 +1,371 @@
+%% The plugin inside a running broker (the stand-in), with a real Kafka behind it. What MQTT clients do, and what hooks
+%% are called with, is read back by Kafka's own consumer.
+-module(emq_plugin_kafka_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([the_five_events_arrive_in_order/1, the_old_plugins_records_arrive_with_their_fields/1,
+         recorded_calls_all_arrive/1, payloads_arrive_byte_for_byte/1, clients_survive_fifty_stops_and_starts/1,
+         a_wrong_setting_starts_degraded_and_says_so/1, the_dashboard_changes_the_topic_and_nothing_else/1,
+         modules_reload_under_traffic/1, a_second_load_of_the_nif_is_refused/1, kafka_down_costs_clients_nothing/1,
+         a_crash_of_the_producer_process_is_repaired/1, refused_properties_are_refused_in_the_dashboard_too/1]).
+
+-define(APP, emq_plugin_kafka).
+-define(CLIENTS, 200).
+-define(CYCLES, 50).
+
+suite() -> [{timetrap, {seconds, 240}}].
+
+all() ->
+    [the_five_events_arrive_in_order, the_old_plugins_records_arrive_with_their_fields, recorded_calls_all_arrive,
+     payloads_arrive_byte_for_byte, the_dashboard_changes_the_topic_and_nothing_else,
+     refused_properties_are_refused_in_the_dashboard_too, a_wrong_setting_starts_degraded_and_says_so,
+     modules_reload_under_traffic, a_second_load_of_the_nif_is_refused, kafka_down_costs_clients_nothing,
+     a_crash_of_the_producer_process_is_repaired, clients_survive_fifty_stops_and_starts].
+
+%% One broker for all cases, installed as an operator would; each case has its own topic.
+init_per_suite(Config) ->
+    Home = standin_broker:build(filename:join(proplists:get_value(priv_dir, Config), "emqttd")),
+    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
+    ok = standin_broker:configure(Home, [{"auth.user.1.username", "mallory"}, {"auth.user.1.password", "right"},
+                                         {"mqtt.max_packet_size", "1MB"}]),
+    ok = standin_broker:plugin_conf(Home, ?APP,
+                                    ["emq.plugin.kafka.server = ", kafka_reader:bootstrap(), "\n",
+                                     "emq.plugin.kafka.topic = unused\n",
+                                     "emq.plugin.kafka.linger = 1ms\n",
+                                     "emq.plugin.kafka.rdkafka.client.id = suite#1\n"]),
+    ok = standin_broker:start(Home),
+    ok = standin_broker:connect(Home),
+    {0, _} = standin_broker:ctl(Home, ["plugins", "load", "emq_plugin_kafka"]),
+    {Module, Beam, File} = code:get_object_code(hook_calls),
+    {module, Module} = standin_broker:rpc(Home, code, load_binary, [Module, File, Beam]),
+    [{home, Home}, {port, standin_broker:port(Home, mqtt)} | Config].
+
+end_per_suite(Config) ->
+    standin_broker:stop(home(Config)).
+
+init_per_testcase(Case, Config) ->
+    Topic = kafka_reader:new_topic(Case),
+    ok = set_and_restart(Config, [{topic, Topic}]),
+    [{topic, Topic} | Config].
+
+%% Whatever a case did: the plugin runs with its conf's settings, every record has one outcome, the clients' callbacks
+%% raised nothing.
+end_per_testcase(Case, Config) ->
+    ok = set_and_restart(Config, [{server, kafka_reader:bootstrap()}, {topic, "unused"}, {shutdown_timeout, 10000}]),
+    case lists:member(Case, [a_crash_of_the_producer_process_is_repaired]) orelse crashes(Config) of
+        true -> ok;
+        <<>> -> ok;
+        Crashes -> {fail, {crashes_in_the_log, Crashes}}
+    end.
+
+%% Cases.
+
+the_five_events_arrive_in_order(Config) ->
+    {ok, Sub, 0} = connect(Config, #{client_id => <<"sub1">>, username => <<"alice">>, keepalive => 30}),
+    {ok, [1]} = mqtt_client:subscribe(Sub, [{<<"a/+">>, 1}]),
+    ok = mqtt_client:publish(Sub, <<"b/0">>, <<"hello">>, 0),
+    ok = mqtt_client:publish(Sub, <<"b/1">>, <<"{\"t\":21.5}">>, 1, #{retain => true}),
+    ok = mqtt_client:unsubscribe(Sub, [<<"a/+">>]),
+    ok = mqtt_client:disconnect(Sub),
+    {error, {refused, 4}} = refused(connect(Config, #{client_id => <<"intruder">>, username => <<"mallory">>,
+                                                      password => <<"wrong">>})),
+    Records = kafka_reader:records(topic(Config), 8),
+    Mine = [Value || #{key := <<"sub1">>, value := Value} <- Records],
+    %% Connection and session are two processes: the order between them is the broker's, not ours to keep.
+    Types = [maps:get(<<"type">>, Value) || Value <- Mine],
+    ?assertEqual([<<"connected">>, <<"disconnected">>, <<"public">>, <<"public">>, <<"subscribed">>, <<"unsubscribed">>],
+                 lists:sort(Types)),
+    ?assertEqual(<<"connected">>, hd(Types)),
+    [Zero, One] = [Message || #{<<"type">> := <<"public">>, <<"message">> := Message} <- Mine],
+    ?assertMatch(#{<<"topic">> := <<"b/0">>, <<"payload">> := <<"hello">>, <<"qos">> := 0, <<"retain">> := 0,
+                   <<"dup">> := 0, <<"username">> := <<"alice">>, <<"id">> := <<_, _/binary>>}, Zero),
+    ?assertMatch(#{<<"topic">> := <<"b/1">>, <<"payload">> := <<"{\"t\":21.5}">>, <<"qos">> := 1, <<"retain">> := 1}, One),
+    ?assertNot(maps:is_key(<<"payload_encoding">>, Zero)),
+    [#{<<"message">> := Connected}] = [Value || #{<<"type">> := <<"connected">>} = Value <- Mine],
+    ?assertMatch(#{<<"connack">> := 0, <<"username">> := <<"alice">>, <<"peerhost">> := <<"127.0.0.1">>,
+                   <<"proto_ver">> := 4, <<"keepalive">> := 30, <<"clean_session">> := true, <<"will_topic">> := null},
+                 Connected),
+    [#{<<"message">> := Subscribed}] = [Value || #{<<"type">> := <<"subscribed">>} = Value <- Mine],
+    ?assertMatch(#{<<"topic">> := <<"a/+">>, <<"opts">> := #{<<"qos">> := 1}}, Subscribed),
+    [#{<<"message">> := Disconnected}] = [Value || #{<<"type">> := <<"disconnected">>} = Value <- Mine],
+    ?assertMatch(#{<<"reason">> := <<"normal">>}, Disconnected),
+    Intruder = [Value || #{key := <<"intruder">>, value := Value} <- Records],
+    ?assertMatch([#{<<"type">> := <<"refused">>, <<"message">> := #{<<"connack">> := 4}},
+                  #{<<"type">> := <<"disconnected">>, <<"message">> := #{<<"reason">> := <<"auth_failure">>}}], Intruder),
+    Node = atom_to_binary(standin_broker:node_name(home(Config))),
+    [?assertMatch(#{<<"cluster_node">> := Node, <<"ts">> := Ts}, Value)
+     || #{timestamp := Ts, value := Value} <- Records].
+
+refused({ok, _Client, Code}) when Code > 0 -> {error, {refused, Code}};
+refused({error, _} = Error) -> Error.
+
+%% The same hook calls give every field of the old plugin's JSON, but for the mendings that the README lists.
+the_old_plugins_records_arrive_with_their_fields(Config) ->
+    Calls = hook_calls:old_plugin(),
+    ?assert(length(Calls) > 40),
+    [{Same, Same} = rpc(Config, hook_calls, replay, [Call]) || {Call, _} <- Calls],
+    Values = [Value || #{value := Value} <- kafka_reader:records(topic(Config), length(Calls))],
+    Node = atom_to_binary(standin_broker:node_name(home(Config))),
+    lists:foreach(fun({{Call, Old}, New}) -> compare(Call, Old, New, Node) end, lists:zip(Calls, Values)).
+
+%% The old encoder crashed on these.
+compare({'message.publish', [Message]}, none, New, _Node) ->
+    #{<<"type">> := <<"public">>, <<"message">> := #{<<"payload">> := Payload, <<"payload_encoding">> := <<"base64">>}} = New,
+    ?assertEqual(element(12, Message), base64:decode(Payload));
+compare({'session.subscribed', _}, none, New, _Node) ->
+    ?assertMatch(#{<<"message">> := #{<<"opts">> := #{<<"qos">> := 1, <<"local">> := true}}}, New);
+compare(_Call, {File, Old}, New, Node) ->
+    #{<<"ts">> := Ts} = New,
+    ?assert(is_integer(Ts)),
+    Expected = mended(File, Old#{<<"cluster_node">> := Node, <<"ts">> := Ts}),
+    ?assertEqual({File, []}, {File, missing(Expected, New, [])}).
+
+mended("connected_refused.connected.json", Old) ->
+    Old#{<<"type">> := <<"refused">>};
+mended(_, #{<<"message">> := #{<<"username">> := Name} = Message, <<"client_id">> := Id} = Old)
+  when Name =:= <<"undefined">>; Name =:= Id ->
+    Old#{<<"message">> := Message#{<<"username">> := null}};
+mended(_, #{<<"message">> := #{<<"opts">> := []} = Message} = Old) ->
+    Old#{<<"message">> := Message#{<<"opts">> := #{}}};
+mended(_, Old) ->
+    Old.
+
+%% Paths of what is in the first term and not, or otherwise, in the second.
+missing(Old, New, Path) when is_map(Old), is_map(New) ->
+    lists:append([missing(Value, maps:get(Key, New, absent), [Key | Path]) || {Key, Value} <- maps:to_list(Old)]);
+missing(Same, Same, _) ->
+    [];
+missing(Old, New, Path) ->
+    [{lists:reverse(Path), Old, New}].
+
+recorded_calls_all_arrive(Config) ->
+    Calls = hook_calls:recorded(),
+    #{accepted := Before, dropped := Dropped} = rpc(Config, emq_plugin_kafka, stats, []),
+    [{Same, Same} = rpc(Config, hook_calls, replay, [Call]) || Call <- Calls],
+    #{accepted := After, dropped := DroppedAfter} = rpc(Config, emq_plugin_kafka, stats, []),
+    ?assertEqual(Dropped, DroppedAfter),
+    ?assert(After - Before > 100),
+    Records = kafka_reader:records(topic(Config), After - Before),
+    ?assertEqual([], [Topic || #{value := #{<<"message">> := #{<<"topic">> := <<"$SYS/", _/binary>> = Topic},
+                                            <<"type">> := <<"public">>}} <- Records]),
+    ?assert(lists:any(fun(#{value := Value}) -> maps:is_key(<<"client_id_encoding">>, Value) end, Records)).
+
+payloads_arrive_byte_for_byte(Config) ->
+    Payloads = [<<>>, <<0>>, <<255>>, list_to_binary(lists:seq(0, 255)), list_to_binary(lists:seq(0, 127)),
+                unicode:characters_to_binary([16#1F600, 16#2028, $", $\\, 16#FFFF]), binary:copy(<<$">>, 65536),
+                binary:copy(<<"x">>, 70000), binary:copy(<<200>>, 300000)],
+    {ok, Client, 0} = connect(Config, #{client_id => <<"bytes">>}),
+    [ok = mqtt_client:publish(Client, <<"p">>, Payload, 1) || Payload <- Payloads],
+    ok = mqtt_client:disconnect(Client),
+    Records = kafka_reader:records(topic(Config), length(Payloads) + 2),
+    ?assertEqual(Payloads, [payload(Message) || #{value := #{<<"type">> := <<"public">>, <<"message">> := Message}} <- Records]).
+
+payload(#{<<"payload">> := Text, <<"payload_encoding">> := <<"base64">>}) -> base64:decode(Text);
+payload(#{<<"payload">> := Text}) -> Text.
+
+%% GET as the dashboard does, change one field, PUT all of them back.
+the_dashboard_changes_the_topic_and_nothing_else(Config) ->
+    Before = env(Config),
+    ?assertEqual([{"client.id", "suite#1"}], proplists:get_value(rdkafka, Before)),
+    Other = kafka_reader:new_topic("other"),
+    Shown = get_config(Config),
+    ?assert(lists:member({<<"emq.plugin.kafka.topic">>, <<"unused">>}, Shown)),
+    ok = put_config(Config, lists:keystore(<<"emq.plugin.kafka.topic">>, 1, Shown,
+                                           {<<"emq.plugin.kafka.topic">>, list_to_binary(Other)})),
+    ok = running(Config),
+    After = env(Config),
+    ?assertEqual(lists:keysort(1, lists:keystore(topic, 1, Before, {topic, Other})), lists:keysort(1, After)),
+    publish_one(Config, <<"dashboard">>),
+    ?assertMatch([_, _, _], kafka_reader:records(Other, 3)).
+
+refused_properties_are_refused_in_the_dashboard_too(Config) ->
+    Field = {<<"emq.plugin.kafka.rdkafka.plugin.library.paths">>, <<"/tmp/evil.so">>},
+    ok = put_config(Config, [Field | get_config(Config)]),
+    ok = degraded(Config),
+    #{problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
+    ?assertMatch({match, _}, re:run(Problem, "emq.plugin.kafka.rdkafka.plugin.library.paths: .*not allowed")),
+    ok = rpc(Config, application, set_env, [?APP, rdkafka, [{"client.id", "suite#1"}]]).
+
+a_wrong_setting_starts_degraded_and_says_so(Config) ->
+    ok = rpc(Config, application, stop, [?APP]),
+    ok = rpc(Config, application, set_env, [?APP, topic, "no/topic"]),
+    ok = rpc(Config, application, start, [?APP]),
+    #{state := degraded, problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
+    ?assertMatch({match, _}, re:run(Problem, "emq.plugin.kafka.topic: .*'/'")),
+    ?assertEqual([], [Callback || Hook <- hooks(), Callback <- rpc(Config, emqttd_hooks, lookup, [Hook]),
+                                  element(2, Callback) =:= emq_plugin_kafka]),
+    publish_one(Config, <<"degraded">>),
+    {match, _} = re:run(standin_broker:log(home(Config), "error.log"), "emq.plugin.kafka.topic: .*'/'").
+
+hooks() ->
+    ['client.connected', 'client.disconnected', 'session.subscribed', 'session.unsubscribed', 'message.publish'].
+
+modules_reload_under_traffic(Config) ->
+    Clients = publishers(Config, 20),
+    Modules = [emq_plugin_kafka, emq_plugin_kafka_event, emq_plugin_kafka_producer, emq_plugin_kafka_sup,
+               emq_plugin_kafka_app],
+    [begin
+         _ = rpc(Config, code, soft_purge, [Module]),
+         {module, Module} = rpc(Config, code, load_file, [Module])
+     end || _ <- lists:seq(1, 5), Module <- Modules],
+    Published = stopped(Clients),
+    ?assertEqual([], [Client || {Client, _, {error, _}} <- Published]),
+    ok = running(Config).
+
+a_second_load_of_the_nif_is_refused(Config) ->
+    ?assertMatch({error, _}, rpc(Config, code, load_file, [emq_plugin_kafka_nif])),
+    ok = running(Config),
+    publish_one(Config, <<"after">>),
+    ?assertMatch([_, _, _], kafka_reader:records(topic(Config), 3)).
+
+%% A client must not notice; a stop is over when shutdown_timeout is.
+kafka_down_costs_clients_nothing(Config) ->
+    ok = set_and_restart(Config, [{server, "127.0.0.1:1"}, {shutdown_timeout, 500}]),
+    #{dropped_by := #{purged := Purged}} = rpc(Config, emq_plugin_kafka, stats, []),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"down">>}),
+    [ok = mqtt_client:publish(Client, <<"d">>, <<"x">>, 1) || _ <- lists:seq(1, 500)],
+    ok = mqtt_client:disconnect(Client),
+    ok = rpc(Config, application, stop, [?APP]),
+    #{dropped_by := #{purged := Given}, queued := 0, queued_bytes := 0} = rpc(Config, emq_plugin_kafka_nif, stats, []),
+    ?assertEqual(502, Given - Purged),
+    {match, _} = re:run(standin_broker:log(home(Config), "error.log"), "stopped with 502 records undelivered").
+
+a_crash_of_the_producer_process_is_repaired(Config) ->
+    Process = rpc(Config, erlang, whereis, [emq_plugin_kafka_producer]),
+    Monitor = monitor(process, Process),
+    true = rpc(Config, erlang, exit, [Process, kill]),
+    receive {'DOWN', Monitor, process, _, _} -> ok end,
+    ok = running(Config),
+    publish_one(Config, <<"repaired">>),
+    ?assertMatch([_, _, _], kafka_reader:records(topic(Config), 3)).
+
+%% 200 clients publish as fast as they can while the plugin stops and starts fifty times.
+clients_survive_fifty_stops_and_starts(Config) ->
+    #{success := Before} = rpc(Config, emq_plugin_kafka, stats, []),
+    Clients = publishers(Config, ?CLIENTS),
+    [begin
+         ok = rpc(Config, application, stop, [?APP]),
+         ok = rpc(Config, application, start, [?APP]),
+         ok = running(Config),
+         adds_up(rpc(Config, emq_plugin_kafka, stats, []))
+     end || _ <- lists:seq(1, ?CYCLES)],
+    Published = stopped(Clients),
+    ok = rpc(Config, application, stop, [?APP]),
+    #{success := Success, queued := 0, dropped_by := #{bad_event := _, purged := _} = Dropped} = Stats =
+        rpc(Config, emq_plugin_kafka_nif, stats, []),
+    adds_up(Stats),
+    ct:pal("~b messages acknowledged to clients, ~b records in Kafka, dropped ~p",
+           [lists:sum([Count || {_, Count, _} <- Published]), Success - Before, Dropped]),
+    ?assertEqual([], [Failed || {_, _, {error, _}} = Failed <- Published]),
+    ?assert(Success - Before > 0),
+    %% Every record that counts as delivered is there, and no other.
+    Records = kafka_reader:records(topic(Config), Success - Before),
+    ?assertEqual(Success - Before, length(Records)),
+    in_order(Records).
+
+%% Each client numbers its messages.
+in_order(Records) ->
+    lists:foldl(fun(#{key := Key, value := #{<<"type">> := <<"public">>, <<"message">> := #{<<"payload">> := Payload}}},
+                    Last) ->
+                        Number = binary_to_integer(Payload),
+                        ?assert(Number > maps:get(Key, Last, 0)),
+                        Last#{Key => Number};
+                   (_, Last) -> Last
+                end, #{}, Records).
+
+%% Publishers: each a process with a connection that publishes QoS 1, one after the other, until it is told to stop.
+
+publishers(Config, Count) ->
+    [spawn_monitor(fun() ->
+                           Id = list_to_binary(["load", integer_to_list(N)]),
+                           {ok, Client, 0} = connect(Config, #{client_id => Id}),
+                           exit({Id, publish_until_told(Client, 1)})
+                   end) || N <- lists:seq(1, Count)].
+
+publish_until_told(Client, N) ->
+    receive stop -> {N - 1, mqtt_client:disconnect(Client)}
+    after 0 ->
+            case mqtt_client:publish(Client, <<"load/t">>, integer_to_binary(N), 1) of
+                ok -> publish_until_told(Client, N + 1);
+                {error, _} = Error -> {N - 1, Error}
+            end
+    end.
+
+stopped(Clients) ->
+    [Pid ! stop || {Pid, _} <- Clients],
+    [receive {'DOWN', Monitor, process, _, {Id, {Count, Result}}} -> {Id, Count, Result};
+             {'DOWN', Monitor, process, _, Other} -> {unknown, 0, {error, Other}}
+     end || {_, Monitor} <- Clients].
+
+%% Helpers.
+
+home(Config) -> proplists:get_value(home, Config).
+topic(Config) -> proplists:get_value(topic, Config).
+
+rpc(Config, Module, Function, Args) ->
+    standin_broker:rpc(home(Config), Module, Function, Args).
+
+connect(Config, Options) ->
+    mqtt_client:connect(Options#{host => {127, 0, 0, 1}, port => proplists:get_value(port, Config)}).
+
+%% Three records: connected, public, disconnected.
+publish_one(Config, Id) ->
+    {ok, Client, 0} = connect(Config, #{client_id => Id}),
+    ok = mqtt_client:publish(Client, <<"one">>, <<"1">>, 1),
+    ok = mqtt_client:disconnect(Client).
+
+set_and_restart(Config, Settings) ->
+    _ = rpc(Config, application, stop, [?APP]),
+    [ok = rpc(Config, application, set_env, [?APP, Name, Value]) || {Name, Value} <- Settings],
+    ok = rpc(Config, application, start, [?APP]),
+    running(Config).
+
+running(Config) -> state(Config, running, 100).
+degraded(Config) -> state(Config, degraded, 100).
+
+%% The dashboard's save starts the plugin half a second later: ask until it has.
+state(Config, State, Tries) ->
+    case rpc(Config, emq_plugin_kafka, status, []) of
+        #{state := State} -> ok;
+        _ when Tries > 0 ->
+            receive after 50 -> state(Config, State, Tries - 1) end;
+        Status -> {error, Status}
+    end.
+
+env(Config) ->
+    lists:keydelete(included_applications, 1, rpc(Config, application, get_all_env, [?APP])).
+
+adds_up(#{accepted := Accepted, success := Success, failed := Failed, dropped := Dropped, spooled := Spooled,
+          queued := Queued}) ->
+    ?assertEqual(Accepted, Success + Failed + Dropped + Spooled + Queued).
+
+crashes(Config) ->
+    Log = standin_broker:log(home(Config), "error.log"),
+    iolist_to_binary([Line || Line <- binary:split(Log, <<"\n">>, [global]),
+                              re:run(Line, "crash|badarg|noproc|undef|function_clause|nif_panicked|bad_event") =/= nomatch]).
+
+%% The dashboard's page: it shows the required fields, which are those of the conf file, and sends them back.
+get_config(Config) ->
+    {200, Body} = http(Config, get, "plugin_configs/emq_plugin_kafka", <<>>),
+    #{<<"code">> := 0, <<"result">> := Fields} = jiffy:decode(Body, [return_maps]),
+    [{Key, Value} || #{<<"key">> := Key, <<"value">> := Value, <<"required">> := true} <- Fields].
+
+put_config(Config, Fields) ->
+    {200, Body} = http(Config, put, "plugin_configs/emq_plugin_kafka", jiffy:encode({Fields})),
+    ?assertMatch(#{<<"code">> := 0}, jiffy:decode(Body, [return_maps])),
+    ok.
+
+http(Config, Method, Path, Body) ->
+    {ok, _} = application:ensure_all_started(inets),
+    Url = lists:flatten(io_lib:format("http://127.0.0.1:~b/api/v2/nodes/~s/~s",
+                                      [standin_broker:port(home(Config), rest),
+                                       standin_broker:node_name(home(Config)), Path])),
+    Headers = [{"authorization", "Basic " ++ base64:encode_to_string("admin:public")}],
+    Request = case Method of
+                  get -> {Url, Headers};
+                  put -> {Url, Headers, "application/json", Body}
+              end,
+    {ok, {{_, Status, _}, _, Answer}} = httpc:request(Method, Request, [{timeout, 30000}], [{body_format, binary}]),
+    {Status, Answer}.
