@@ -64,7 +64,8 @@ running_node() {
         if tr '\0' '\n' 2>/dev/null <"$cmdline" | grep -qxF -- "$release_dir/emqttd"; then
             cmdline=${cmdline#/proc/}
             echo "${cmdline%/cmdline}"
-            return
+            # Called in a trap, a bare return would hand on the status of what came before the trap.
+            return 0
         fi
     done 2>/dev/null
     return 1
