@@ -267,7 +267,8 @@ publisher_ends(Config, Class, Reason, IsReason) ->
     ?assertMatch({ok, #{topic := <<"x8/will">>, payload := <<"gone">>}}, mqtt_client:recv(Subscriber, 2000)),
     ok = recorder(Config, wait, ['client.disconnected', 1]),
     ?assertEqual([<<"x8/t">>, <<"x8/will">>],
-                 [element(5, Message) || [Message | _] <- arguments(Config, 'message.publish'), not element(10, Message)]),
+                 [element(5, Message)
+                  || [Message | _] <- arguments(Config, 'message.publish'), not element(10, Message)]),
     [[Disconnected | _]] = arguments(Config, 'client.disconnected'),
     ?assert(IsReason(Disconnected)),
     ?assertEqual({error, timeout}, mqtt_client:recv(Subscriber, 50)).
@@ -311,7 +312,8 @@ session_created_waits(Config) ->
     ok = recorder(Config, misbehave, ['session.created', {wait, 200}]),
     Self = self(),
     Started = erlang:monotonic_time(millisecond),
-    [spawn_link(fun() -> client(Config, #{client_id => Id}), Self ! connected end) || Id <- [<<"s1">>, <<"s2">>, <<"s3">>]],
+    [spawn_link(fun() -> client(Config, #{client_id => Id}), Self ! connected end)
+     || Id <- [<<"s1">>, <<"s2">>, <<"s3">>]],
     [receive connected -> ok end || _ <- [1, 2, 3]],
     ?assert(erlang:monotonic_time(millisecond) - Started >= 600).
 
@@ -332,5 +334,6 @@ message_publish_waits(Config) ->
 pair(Config, Name, Qos) ->
     Subscriber = client(Config, #{client_id => <<Name/binary, "s">>}),
     {ok, [Qos]} = mqtt_client:subscribe(Subscriber, [{<<Name/binary, "/t">>, Qos}]),
-    Publisher = client(Config, #{client_id => <<Name/binary, "p">>, will => {<<Name/binary, "/will">>, <<"gone">>, 1, false}}),
+    Will = {<<Name/binary, "/will">>, <<"gone">>, 1, false},
+    Publisher = client(Config, #{client_id => <<Name/binary, "p">>, will => Will}),
     {Subscriber, Publisher}.

@@ -120,7 +120,8 @@ loads_and_unloads_plugins(Config) ->
     ok = standin_broker:start(home(Config)),
     ok = standin_broker:connect(home(Config)),
     ?assertEqual({0, Listed}, ctl(Config, ["plugins", "list"])),
-    ?assertEqual({0, "Plugin standin_dummy unloaded successfully.\n"}, ctl(Config, ["plugins", "unload", "standin_dummy"])),
+    ?assertEqual({0, "Plugin standin_dummy unloaded successfully.\n"},
+                 ctl(Config, ["plugins", "unload", "standin_dummy"])),
     ?assertEqual(<<>>, loaded_plugins(Config)),
     ?assertEqual(Loaded, Load()).
 
@@ -277,7 +278,8 @@ needs_its_port(Config) ->
     ok = standin_broker:stop(home(Config)),
     {ok, Socket} = gen_tcp:listen(standin_broker:port(home(Config), mqtt), [{ip, {127, 0, 0, 1}}, {reuseaddr, true}]),
     _ = standin_broker:start_failing(home(Config)),
-    ?assertMatch({match, _}, re:run(standin_broker:log(home(Config), "error.log"), "Cannot open a listener: .*eaddrinuse")),
+    Log = standin_broker:log(home(Config), "error.log"),
+    ?assertMatch({match, _}, re:run(Log, "Cannot open a listener: .*eaddrinuse")),
     ok = gen_tcp:close(Socket).
 
 -spec leaves_its_clients_when_stopped(list()) -> ok.

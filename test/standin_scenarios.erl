@@ -37,7 +37,8 @@ run("08_clean_session_sub", #{wait := Wait} = C) ->
 run("10_subscribe_multi_qos012_wildcards", #{wait := Wait} = C) ->
     Client = client(C, #{client_id => <<"multi">>, username => <<"alice">>}),
     {ok, [0, 1, 2, 1, 2]} =
-        mqtt_client:subscribe(Client, [{<<"s/0">>, 0}, {<<"s/1">>, 1}, {<<"s/2">>, 2}, {<<"s/+/x">>, 1}, {<<"s/#">>, 2}]),
+        mqtt_client:subscribe(Client, [{<<"s/0">>, 0}, {<<"s/1">>, 1}, {<<"s/2">>, 2},
+                                       {<<"s/+/x">>, 1}, {<<"s/#">>, 2}]),
     {ok, [0]} = mqtt_client:subscribe(Client, [{<<"s/0">>, 0}]),
     {ok, [2]} = mqtt_client:subscribe(Client, [{<<"s/1">>, 2}]),
     ok = mqtt_client:unsubscribe(Client, [<<"s/0">>, <<"never/sub">>]),

@@ -34,14 +34,14 @@ init([]) ->
 
 -spec handle_event(term(), [#mqtt_alarm{}]) -> {ok, [#mqtt_alarm{}]}.
 handle_event({set_alarm, #mqtt_alarm{id = Id} = Alarm}, Alarms) ->
-    publish(Id, "/alert", [{id, Id},
-                           {severity, Alarm#mqtt_alarm.severity},
-                           {title, iolist_to_binary(Alarm#mqtt_alarm.title)},
-                           {summary, iolist_to_binary(Alarm#mqtt_alarm.summary)},
-                           {ts, erlang:system_time(second)}]),
+    ok = publish(Id, "/alert", [{id, Id},
+                              {severity, Alarm#mqtt_alarm.severity},
+                              {title, iolist_to_binary(Alarm#mqtt_alarm.title)},
+                              {summary, iolist_to_binary(Alarm#mqtt_alarm.summary)},
+                              {ts, erlang:system_time(second)}]),
     {ok, [Alarm#mqtt_alarm{timestamp = os:timestamp()} | Alarms]};
 handle_event({clear_alarm, Id}, Alarms) ->
-    publish(Id, "/clear", [{id, Id}, {ts, erlang:system_time(second)}]),
+    ok = publish(Id, "/clear", [{id, Id}, {ts, erlang:system_time(second)}]),
     {ok, lists:keydelete(Id, #mqtt_alarm.id, Alarms)}.
 
 -spec handle_call(get_alarms, [#mqtt_alarm{}]) -> {ok, [#mqtt_alarm{}], [#mqtt_alarm{}]}.
@@ -50,5 +50,6 @@ handle_call(get_alarms, Alarms) ->
 
 publish(Id, Event, Fields) ->
     Topic = emqttd_topic:system(["alarms/", Id, Event]),
-    emqttd:publish(emqttd_message:set_flag(
-                     sys, emqttd_message:make(alarm, Topic, emqttd_json:encode(Fields)))).
+    Message = emqttd_message:make(alarm, Topic, emqttd_json:encode(Fields)),
+    _ = emqttd:publish(emqttd_message:set_flag(sys, Message)),
+    ok.

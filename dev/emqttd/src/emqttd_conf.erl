@@ -59,9 +59,14 @@ merge(Files, Path) ->
 map(Path, Schemas) ->
     {ok, Text} = file:read_file(Path ++ ".conf"),
     case parse(Path ++ ".conf", Text) of
-        {ok, Pairs} -> mapped(cuttlefish_generator:map(cuttlefish_schema:files(lists:sort(Schemas)), Pairs), Path);
+        {ok, Pairs} -> map(cuttlefish_schema:files(lists:sort(Schemas)), Pairs, Path);
         {error, Errors} -> {error, parse, Errors}
     end.
+
+map({errorlist, Errors}, _Pairs, _Path) ->
+    {error, schema, Errors};
+map(Schema, Pairs, Path) ->
+    mapped(cuttlefish_generator:map(Schema, Pairs), Path).
 
 mapped({error, Phase, {errorlist, Errors}}, _Path) ->
     {error, Phase, Errors};

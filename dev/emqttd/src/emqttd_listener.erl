@@ -42,7 +42,7 @@ accept(Listening) ->
     case gen_tcp:accept(Listening) of
         {ok, Socket} ->
             {ok, Client} = supervisor:start_child(emqttd_client_sup, [Socket]),
-            hand_over(gen_tcp:controlling_process(Socket, Client), Client),
+            _ = hand_over(gen_tcp:controlling_process(Socket, Client), Client),
             accept(Listening);
         {error, econnaborted} ->
             accept(Listening);

@@ -15,6 +15,7 @@ main() ->
         [Node | Request] -> ask(list_to_atom(Node), Request)
     end.
 
+-spec ask(node(), [string()]) -> no_return().
 ask(Node, Request) ->
     case net_kernel:hidden_connect_node(Node) of
         true -> answered(Node, request(Node, Request));
@@ -35,6 +36,7 @@ request(Node, ["stop"]) ->
 request(Node, ["rpc", Module, Function | Args]) ->
     rpc:call(Node, list_to_atom(Module), list_to_atom(Function), [Args], 60000).
 
+-spec answered(node(), term()) -> no_return().
 answered(_Node, ok) ->
     halt(0);
 answered(_Node, {error, cmd_not_found}) ->
@@ -47,6 +49,7 @@ answered(Node, {badrpc, Reason}) ->
     halt(1).
 
 %% The node tells that it booted by connecting to a port of ours; that it failed, by ending.
+-spec start(file:filename(), [string()]) -> no_return().
 start(Log, Command) ->
     {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, {active, false}]),
     {ok, Port} = inet:port(Listening),

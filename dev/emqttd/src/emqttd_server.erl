@@ -55,7 +55,7 @@ dispatch(Filter, Message) ->
     Alone = [Session || {_, none, Session} <- Found],
     Groups = lists:usort([Group || {_, Group, _} <- Found, Group =/= none]),
     Picked = [pick([Session || {_, G, Session} <- Found, G =:= Group]) || Group <- Groups],
-    [Session ! {dispatch, Filter, Message} || Session <- Alone ++ Picked],
+    _ = [Session ! {dispatch, Filter, Message} || Session <- Alone ++ Picked],
     length(Alone) + length(Picked).
 
 pick(Sessions) ->
