@@ -5,13 +5,14 @@
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, open/2, close/1, check/1, produce/1, produce_large/1, status/0, stats/0, take_notices/0]).
--export_type([setting/0, outcome/0, stats/0]).
+-export_type([setting/0, outcome/0, stats/0, notice/0]).
 
 -on_load(on_load/0).
 -nifs([open/2, close/1, check/1, produce/1, produce_large/1, status/0, stats/0, take_notices/0]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
+-type notice() :: {Kind :: binary(), Text :: binary(), Count :: pos_integer()}.
 -type outcome() :: ok | ignored | {error, DropReason :: atom()}.
 -type stats() :: #{accepted := non_neg_integer(), success := non_neg_integer(),
                    failed := non_neg_integer(), failed_by := #{binary() => pos_integer()},
@@ -58,8 +59,8 @@ status() ->
 stats() ->
     erlang:nif_error(not_loaded).
 
-%% What librdkafka has to say to the operator since the last call, and how much more it would have had to say.
--spec take_notices() -> {[binary()], Suppressed :: non_neg_integer()}.
+%% What librdkafka has to say to the operator since the last call: of each kind the latest, and how many there were.
+-spec take_notices() -> [notice()].
 take_notices() ->
     erlang:nif_error(not_loaded).
 

@@ -9,11 +9,8 @@
 -export_type([status/0]).
 
 -define(APP, emq_plugin_kafka).
-%% How often notices and new losses are looked for, and how long losses stay unlogged after the last such line.
+%% How often it is looked for what the operator should know.
 -define(TICK_MS, 1000).
--define(LOSSES_EVERY_MS, 10000).
-%% How many notices of one tick are logged.
--define(MAX_NOTICES, 10).
 %% The pause before a producer that failed for good is replaced.
 -define(REOPEN_MS, 5000).
 -define(DEFAULT_SHUTDOWN_MS, 10000).
@@ -25,10 +22,9 @@
 -record(state, {%% Why there is no producer; none when there is one.
                 problems = [] :: [binary()],
                 hooked = false :: boolean(),
-                %% Losses as of the last log line about them, and its time in ms.
-                logged_losses = #{} :: #{binary() => non_neg_integer()},
-                logged_at :: integer() | undefined,
-                reopening = false :: boolean()}).
+                %% Whether a producer that failed for good is about to be replaced.
+                reopening = false :: boolean(),
+                report :: emq_plugin_kafka_report:report() | undefined}).
 
 -spec start_link() -> {ok, pid()} | ignore | {error, term()}.
 start_link() ->
@@ -63,8 +59,7 @@ init([]) ->
     %% An earlier process of ours that crashed has left its producer open, perhaps with other settings.
     _ = close_left_behind(loaded()),
     _ = erlang:send_after(?TICK_MS, self(), tick),
-    %% Losses of earlier lives are no news.
-    {ok, open(#state{logged_losses = losses(loaded())})}.
+    {ok, open(#state{})}.
 
 -spec handle_call(term(), {pid(), term()}, #state{}) -> {reply, term(), #state{}}.
 handle_call(register_hooks, _From, #state{problems = []} = State) ->
@@ -89,8 +84,7 @@ handle_cast(_Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info(tick, #state{problems = []} = State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
-    log_notices(emq_plugin_kafka_nif:take_notices()),
-    {noreply, log_losses(replace_failed(emq_plugin_kafka_nif:status(), State))};
+    {noreply, replace_failed(emq_plugin_kafka_nif:status(), report(State))};
 handle_info(tick, State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
     {noreply, State};
@@ -117,7 +111,8 @@ open_with({error, Problem}) ->
     {error, [Problem]}.
 
 opened(ok, State) ->
-    State#state{problems = []};
+    %% Losses of earlier lives are no news.
+    State#state{problems = [], report = emq_plugin_kafka_report:new(emq_plugin_kafka_nif:stats())};
 opened({error, Problems}, State) ->
     lists:foreach(fun(Problem) -> log("nothing is forwarded: ~ts", [Problem]) end, Problems),
     State#state{problems = Problems}.
@@ -179,6 +174,8 @@ setting(Name, Value) ->
 text(Value) when is_binary(Value) -> Value;
 text(Value) when is_atom(Value) -> atom_to_binary(Value, utf8);
 text(Value) when is_integer(Value) -> integer_to_binary(Value);
+%% cuttlefish reads the size 1.5GB as a float.
+text(Value) when is_float(Value) -> integer_to_binary(trunc(Value));
 text(Value) -> printed(io_lib:printable_unicode_list(Value), Value).
 
 printed(true, Text) -> unicode:characters_to_binary(Text);
@@ -206,38 +203,9 @@ unhooked({error, Failed}) -> log("these hooks could not be unregistered: ~0tp", 
 log(Format, Args) ->
     error_logger:error_msg("emq_plugin_kafka: " ++ Format ++ "~n", Args).
 
-log_notices({[], 0}) ->
-    ok;
-log_notices({Notices, Suppressed}) ->
-    {Logged, Left} = lists:split(min(length(Notices), ?MAX_NOTICES), Notices),
-    lists:foreach(fun(Notice) -> log("~ts", [Notice]) end, Logged),
-    log_more(length(Left) + Suppressed).
-
-log_more(0) -> ok;
-log_more(More) -> log("and ~b more like that", [More]).
-
-log_losses(#state{logged_at = At, logged_losses = Before} = State) ->
-    Now = erlang:monotonic_time(millisecond),
-    Losses = losses(ok),
-    case new_losses(Losses, Before) of
-        [] ->
-            State;
-        _ when At =/= undefined, Now - At < ?LOSSES_EVERY_MS ->
-            State;
-        New ->
-            log("records lost since the last such line: ~ts",
-                [lists:join(", ", [[Reason, " ", integer_to_list(Count)] || {Reason, Count} <- New])]),
-            State#state{logged_losses = Losses, logged_at = Now}
-    end.
-
-losses(ok) ->
-    #{dropped_by := Dropped, failed_by := Failed} = emq_plugin_kafka_nif:stats(),
-    maps:fold(fun(Reason, Count, Losses) -> Losses#{<<"dropped.", (atom_to_binary(Reason, utf8))/binary>> => Count} end,
-              maps:fold(fun(Error, Count, Losses) -> Losses#{<<"failed.", Error/binary>> => Count} end, #{}, Failed),
-              Dropped);
-losses({error, _}) ->
-    #{}.
-
-new_losses(Losses, Before) ->
-    [{Reason, Count - maps:get(Reason, Before, 0)}
-     || {Reason, Count} <- maps:to_list(Losses), Count > maps:get(Reason, Before, 0)].
+report(#state{report = Report} = State) ->
+    {Lines, Next} = emq_plugin_kafka_report:next(erlang:monotonic_time(millisecond),
+                                                 emq_plugin_kafka_nif:take_notices(), emq_plugin_kafka_nif:stats(),
+                                                 Report),
+    lists:foreach(fun(Line) -> log("~ts", [Line]) end, Lines),
+    State#state{report = Next}.

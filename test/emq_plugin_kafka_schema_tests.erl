@@ -96,7 +96,16 @@ a_value_keeps_its_hash_test() ->
     ?assertMatch(#{rdkafka := [{"sasl.password", "a#b # c"}]}, environment([{"rdkafka.sasl.password", "a#b # c"}])).
 
 empty_fields_of_the_dashboard_are_no_properties_test() ->
-    ?assertEqual(defaults(), environment([{"rdkafka.$p1", ""}, {"rdkafka.$p1.$p2", "x"}, {"rdkafka.client.id", ""}])).
+    ?assertEqual(defaults(), environment([{"rdkafka.$p1", ""}, {"rdkafka.$p1.$p2", "x"}])).
+
+a_property_with_an_empty_value_is_none_test() ->
+    ?assertEqual((defaults())#{rdkafka => []}, environment([{"rdkafka.client.id", ""}])),
+    ?assertMatch(#{rdkafka := [{"debug", "all"}]}, environment([{"rdkafka.client.id", ""}, {"rdkafka.debug", "all"}])),
+    ?assertMatch({ok, _}, checked(environment([{"rdkafka.client.id", ""}]))).
+
+a_size_may_have_a_fraction_test() ->
+    {ok, Checked} = checked(environment([{"queue.max_size", "1.5GB"}])),
+    ?assertEqual(<<"1610612736">>, proplists:get_value(<<"queue.max_size">>, Checked)).
 
 wrong_values_are_refused_with_their_key_test_() ->
     [{Key ++ " = " ++ Text,

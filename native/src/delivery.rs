@@ -75,11 +75,29 @@ pub struct Delivery {
 
 impl ClientContext for Delivery {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.notices.push(format!("librdkafka {level:?} {facility}: {message}"));
+        let text = format!("librdkafka {level:?} {facility}: {message}");
+        match level {
+            // Asked for by the operator, who wants to see each.
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                self.notices.push(&text, text.clone());
+            }
+            _ => self.notices.push(facility, text),
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.notices.push(format!("Kafka: {error}: {reason}"));
+        match error.rdkafka_error_code() {
+            // librdkafka logs these with more words (`FAIL`), or they only sum up such lines.
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::SSL
+                | RDKafkaErrorCode::Authentication,
+            ) => {}
+            Some(code) => self.notices.push(&error_name(code), format!("{}: {reason}", error_name(code))),
+            None => self.notices.push("error", format!("{error}: {reason}")),
+        }
     }
 
     fn stats_raw(&self, _statistics: &[u8]) {}

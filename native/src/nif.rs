@@ -302,8 +302,9 @@ fn stats(env: Env<'_>) -> NifResult<Term<'_>> {
     )
 }
 
-/// Takes what waits to be logged: `{[Text], Suppressed}`.
+/// Takes what waits to be logged: `[{Kind, Text, Count}]`.
 #[rustler::nif]
 fn take_notices(env: Env<'_>) -> Term<'_> {
-    HANDLE.notices().take().encode(env)
+    let notices = HANDLE.notices().take();
+    notices.into_iter().map(|notice| (notice.kind, notice.text, notice.count)).collect::<Vec<_>>().encode(env)
 }

@@ -1,40 +1,45 @@
 //! What librdkafka and the producer have to say to the operator, kept until a process of ours logs it.
 //!
-//! Bounded, because librdkafka speaks up whenever it likes, and read by polling, because nothing may be logged
-//! from a hook or a delivery report: the broker's own log messages pass through the hooks.
+//! Bounded, because librdkafka repeats itself for as long as an outage lasts, and read by polling, because nothing may be
+//! logged from a hook or a delivery report: the broker's own log messages pass through the hooks.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// How many notices wait at most.
-const CAPACITY: usize = 100;
+/// How many kinds wait at most. librdkafka has some dozens; more come only while it is being debugged.
+const MAX_KINDS: usize = 100;
 
-/// Notices not yet read.
-#[derive(Debug, Default)]
-pub struct Notices(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    texts: VecDeque<String>,
-    suppressed: u64,
+/// A notice of one kind: how often it came since the last look, and its latest text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What tells it from others, such as librdkafka's name of a log line.
+    pub kind: String,
+    /// The latest text.
+    pub text: String,
+    /// How often it came.
+    pub count: u64,
 }
 
+/// Notices not yet read, by kind.
+#[derive(Debug, Default)]
+pub struct Notices(Mutex<BTreeMap<String, (String, u64)>>);
+
 impl Notices {
-    /// Adds a notice. One that repeats the last one, or finds no room, is only counted.
-    pub fn push(&self, text: String) {
+    /// Adds a notice. What finds no room is left out: a hundred others are there to tell the story.
+    pub fn push(&self, kind: &str, text: String) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.texts.len() >= CAPACITY || waiting.texts.back() == Some(&text) {
-            waiting.suppressed += 1;
-        } else {
-            waiting.texts.push_back(text);
+        if let Some((latest, count)) = waiting.get_mut(kind) {
+            *latest = text;
+            *count += 1;
+        } else if waiting.len() < MAX_KINDS {
+            waiting.insert(kind.to_owned(), (text, 1));
         }
     }
 
-    /// Takes all notices, and how many were suppressed beside them.
-    pub fn take(&self) -> (Vec<String>, u64) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let suppressed = std::mem::take(&mut waiting.suppressed);
-        (std::mem::take(&mut waiting.texts).into(), suppressed)
+    /// Takes all notices.
+    pub fn take(&self) -> Vec<Notice> {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().map(|(kind, (text, count))| Notice { kind, text, count }).collect()
     }
 }
 
@@ -43,17 +48,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_first_and_counts_what_it_suppresses() {
+    fn keeps_the_latest_of_a_kind_and_counts() {
         let notices = Notices::default();
-        notices.push("same".into());
-        notices.push("same".into());
-        for n in 0..CAPACITY {
-            notices.push(n.to_string());
+        notices.push("FAIL", "first".into());
+        notices.push("FAIL", "second".into());
+        let notice = Notice { kind: "FAIL".into(), text: "second".into(), count: 2 };
+        assert_eq!(notices.take(), [notice]);
+        assert_eq!(notices.take(), []);
+    }
+
+    #[test]
+    fn is_bounded() {
+        let notices = Notices::default();
+        for n in 0..2 * MAX_KINDS {
+            notices.push(&n.to_string(), String::new());
         }
-        let (texts, suppressed) = notices.take();
-        assert_eq!(texts.len(), CAPACITY);
-        assert_eq!(texts.first().map(String::as_str), Some("same"));
-        assert_eq!(suppressed, 2);
-        assert_eq!(notices.take(), (vec![], 0));
+        assert_eq!(notices.take().len(), MAX_KINDS);
     }
 }

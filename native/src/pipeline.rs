@@ -117,7 +117,8 @@ impl Handle {
                 }
                 Err(shared) => {
                     // A caller that never came back. Leaking its producer is the only safe thing left.
-                    self.notices.push("a caller is stuck in the producer, which therefore was not closed".to_owned());
+                    let text = "a caller is stuck in the producer, which therefore was not closed";
+                    self.notices.push("stuck", text.to_owned());
                     std::mem::forget(shared);
                     return Some(Closed { given_up: 0 });
                 }

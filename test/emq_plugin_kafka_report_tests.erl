@@ -1,0 +1,62 @@
+%% What the operator is told, and how often.
+-module(emq_plugin_kafka_report_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(FAIL, {<<"FAIL">>, <<"connection refused">>, 1}).
+
+stats(Success, Dropped) ->
+    #{success => Success, dropped_by => #{queue_full => Dropped, closed => 0}, failed_by => #{<<"too_large">> => Dropped}}.
+
+%% Lines as text, and the report after them.
+next(Now, Notices, Stats, Report) ->
+    {Lines, Next} = emq_plugin_kafka_report:next(Now, Notices, Stats, Report),
+    {[unicode:characters_to_binary(Line) || Line <- Lines], Next}.
+
+new() -> emq_plugin_kafka_report:new(stats(0, 0)).
+
+an_hour_of_outage_takes_a_line_a_minute_test() ->
+    {Lines, _} = lists:foldl(fun(Second, {Lines, Report}) ->
+                                     {New, Next} = next(Second * 1000, [?FAIL], stats(0, 0), Report),
+                                     {Lines ++ New, Next}
+                             end, {[], new()}, lists:seq(0, 3600)),
+    ?assertEqual(61, length(Lines)),
+    ?assertEqual([<<"connection refused">>, <<"connection refused (and 59 more like that)">>], lists:sublist(Lines, 2)).
+
+kinds_are_told_apart_test() ->
+    {Lines, _} = next(0, [?FAIL, {<<"SSL">>, <<"bad certificate">>, 3}], stats(0, 0), new()),
+    ?assertEqual([<<"connection refused">>, <<"bad certificate (and 2 more like that)">>], Lines).
+
+the_end_of_an_outage_is_told_once_test() ->
+    {_, Failing} = next(0, [?FAIL], stats(5, 0), new()),
+    {[], StillFailing} = next(1000, [], stats(5, 0), Failing),
+    {[<<"Kafka takes records again">>], Again} = next(2000, [], stats(6, 0), StillFailing),
+    {[], Quiet} = next(3000, [], stats(7, 0), Again),
+    {[<<"connection refused">>], _} = next(60000, [?FAIL], stats(7, 0), Quiet).
+
+%% One of three brokers is down: records flow, and librdkafka keeps trying.
+a_failure_that_comes_and_goes_is_told_once_a_minute_test() ->
+    {Lines, _} = lists:foldl(fun(Second, {Lines, Report}) ->
+                                     Notices = [?FAIL || Second rem 10 =:= 0],
+                                     {New, Next} = next(Second * 1000, Notices, stats(Second, 0), Report),
+                                     {Lines ++ New, Next}
+                             end, {[], new()}, lists:seq(0, 599)),
+    ?assertEqual(20, length(Lines)).
+
+losses_are_told_every_ten_seconds_with_counts_test() ->
+    {[First], A} = next(0, [], stats(0, 3), new()),
+    ?assertEqual(<<"records lost: dropped.queue_full 3, failed.too_large 3">>, First),
+    {[], B} = next(1000, [], stats(0, 10), A),
+    {[], C} = next(9999, [], stats(0, 20), B),
+    {[<<"records lost: dropped.queue_full 17, failed.too_large 17">>], D} = next(10000, [], stats(0, 20), C),
+    {[], _} = next(60000, [], stats(0, 20), D).
+
+losses_of_earlier_lives_are_no_news_test() ->
+    Report = emq_plugin_kafka_report:new(stats(0, 100)),
+    ?assertMatch({[], _}, next(0, [], stats(0, 100), Report)).
+
+what_was_not_heard_of_for_long_is_forgotten_test() ->
+    {_, A} = next(0, [{integer_to_binary(N), <<"x">>, 1} || N <- lists:seq(1, 100)], stats(0, 0), new()),
+    {_, B} = next(120000, [], stats(0, 0), A),
+    {_, Fresh} = next(0, [?FAIL], stats(0, 0), new()),
+    ?assert(erts_debug:flat_size(B) < erts_debug:flat_size(Fresh)).
