@@ -8,7 +8,7 @@
 -export([calls_the_hooks_as_recorded/1, speaks_with_mosquitto/1, keeps_retained_messages/1,
          ends_a_silent_client/1, ends_a_client_without_connect/1, runs_callbacks_by_priority/1,
          gives_a_client_id_to_one_connection/1, delivers_to_one_of_a_group/1,
-         is_fast_enough_to_measure_a_plugin/1]).
+         publishes_alarms/1, is_fast_enough_to_measure_a_plugin/1]).
 -export([session_created_raises/1, client_connected_raises/1, client_subscribe_raises/1,
          session_subscribed_raises/1, session_terminated_raises/1, message_acked_raises/1,
          message_delivered_raises/1, message_publish_raises/1, message_publish_throws/1,
@@ -25,7 +25,7 @@ suite() -> [{timetrap, {seconds, 60}}].
 all() ->
     [calls_the_hooks_as_recorded, speaks_with_mosquitto, keeps_retained_messages, ends_a_silent_client,
      ends_a_client_without_connect, runs_callbacks_by_priority, gives_a_client_id_to_one_connection,
-     delivers_to_one_of_a_group, is_fast_enough_to_measure_a_plugin, {group, callbacks}].
+     delivers_to_one_of_a_group, publishes_alarms, is_fast_enough_to_measure_a_plugin, {group, callbacks}].
 
 -spec groups() -> list().
 groups() ->
@@ -175,6 +175,24 @@ delivers_to_one_of_a_group(Config) ->
     ok = mqtt_client:publish(hd(Members), <<"sh/t">>, <<"x">>, 1),
     ok = recorder(Config, wait, ['message.acked', 1]),
     ?assertEqual(1, length(arguments(Config, 'message.delivered'))).
+
+-spec publishes_alarms(list()) -> ok.
+publishes_alarms(Config) ->
+    Alarm = fun(Function, Args) -> standin_broker:rpc(home(Config), emqttd_alarm, Function, Args) end,
+    Client = client(Config, #{client_id => <<"alarmed">>}),
+    {ok, [0]} = mqtt_client:subscribe(Client, [{<<"$SYS/brokers/+/alarms/#">>, 0}]),
+    [ok = Alarm(set_alarm, [{mqtt_alarm, <<"disk">>, warning, "Disk", "full", undefined}]) || _ <- [1, 2]],
+    ok = Alarm(clear_alarm, [<<"disk">>]),
+    [{ok, Alert}, {ok, _}, {ok, Clear}] = [mqtt_client:recv(Client, 2000) || _ <- [1, 2, 3]],
+    ?assertMatch({match, _}, re:run(maps:get(payload, Alert),
+                                    "^{\"id\":\"disk\",\"severity\":\"warning\",\"title\":\"Disk\",\"summary\":\"full\",")),
+    ?assertMatch({match, _}, re:run(maps:get(topic, Alert), "/alarms/disk/alert$")),
+    ?assertMatch({match, _}, re:run(maps:get(topic, Clear), "/alarms/disk/clear$")),
+    %% One that is set twice has to be cleared twice.
+    ?assertMatch([_], Alarm(get_alarms, [])),
+    ?assertMatch([alarm, alarm, alarm],
+                 [element(4, M) || [M | _] <- arguments(Config, 'message.publish'), element(4, M) =:= alarm]),
+    Alarm(clear_alarm, [<<"disk">>]).
 
 -spec is_fast_enough_to_measure_a_plugin(list()) -> {comment, string()}.
 is_fast_enough_to_measure_a_plugin(Config) ->

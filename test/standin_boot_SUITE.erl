@@ -8,7 +8,8 @@
          lists_only_what_the_boot_loaded/1, loads_and_unloads_plugins/1, runs_commands_of_plugins/1,
          answers_rest_calls_of_a_user_only/1, enables_and_disables_by_rest/1,
          reads_and_changes_configuration_by_rest/1, keeps_a_plugin_that_cannot_start_off/1,
-         publishes_by_rest/1, logs_what_error_logger_gets/1, starts_once/1, comes_back_after_kill_9/1,
+         publishes_by_rest/1, logs_what_error_logger_gets/1, starts_once/1,
+         leaves_another_broker_alone/1, comes_back_after_kill_9/1,
          ends_with_an_exception_in_a_sys_message/1, needs_its_port/1, leaves_its_clients_when_stopped/1]).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -25,7 +26,7 @@ all() ->
      lists_only_what_the_boot_loaded, loads_and_unloads_plugins, runs_commands_of_plugins,
      answers_rest_calls_of_a_user_only, enables_and_disables_by_rest,
      reads_and_changes_configuration_by_rest, keeps_a_plugin_that_cannot_start_off, publishes_by_rest,
-     logs_what_error_logger_gets, starts_once, comes_back_after_kill_9,
+     logs_what_error_logger_gets, starts_once, leaves_another_broker_alone, comes_back_after_kill_9,
      ends_with_an_exception_in_a_sys_message, needs_its_port, leaves_its_clients_when_stopped].
 
 -spec init_per_suite(list()) -> list().
@@ -253,6 +254,16 @@ logs_what_error_logger_gets(Config) ->
 -spec starts_once(list()) -> ok.
 starts_once(Config) ->
     ?assertEqual("Node is already running!\n", standin_broker:start_failing(home(Config))).
+
+-spec leaves_another_broker_alone(list()) -> ok.
+leaves_another_broker_alone(Config) ->
+    %% One with the same node name, which is what two unedited ones have.
+    Other = filename:join(proplists:get_value(priv_dir, Config), "same_name"),
+    {0, _} = standin_broker:run("/bin/cp", ["-a", home(Config), Other]),
+    {1, Refused} = standin_broker:run(filename:join([Other, "bin", "emqttd"]), ["stop"]),
+    ?assertMatch({match, _}, re:run(Refused, "is another broker, of " ++ home(Config))),
+    {0, _} = ctl(Config, ["status"]),
+    ok.
 
 -spec comes_back_after_kill_9(list()) -> ok.
 comes_back_after_kill_9(Config) ->

@@ -1,6 +1,6 @@
 %% What bin/emqttd and bin/emqttd_ctl do to a node from outside, in a VM of their own:
-%%   ping | stop | getpid | rpc MODULE FUNCTION ARG...   asks NODE, which must run
-%%   start LOG COMMAND ARG...                            starts COMMAND and waits until it booted
+%%   HOME NODE ping | stop | getpid | rpc MODULE FUNCTION ARG...   asks NODE, which must run
+%%   start LOG COMMAND ARG...                                      starts COMMAND, waits for its boot
 -module(emqttd_nodetool).
 
 -export([main/0, booted/0]).
@@ -12,14 +12,19 @@
 main() ->
     case init:get_plain_arguments() of
         ["start", Log | Command] -> start(Log, Command);
-        [Node | Request] -> ask(list_to_atom(Node), Request)
+        [Home, Node | Request] -> ask(Home, list_to_atom(Node), Request)
     end.
 
--spec ask(node(), [string()]) -> no_return().
-ask(Node, Request) ->
-    case net_kernel:hidden_connect_node(Node) of
-        true -> answered(Node, request(Node, Request));
-        _ ->
+-spec ask(file:filename(), node(), [string()]) -> no_return().
+ask(Home, Node, Request) ->
+    case net_kernel:hidden_connect_node(Node) andalso rpc:call(Node, code, root_dir, []) of
+        Home ->
+            answered(Node, request(Node, Request));
+        Other when is_list(Other) ->
+            %% Several brokers may have the default name; only one at a time has it.
+            io:format(standard_error, "Node ~s is another broker, of ~ts.~n", [Node, Other]),
+            halt(1);
+        _NotRunning ->
             io:format(standard_error, "Node ~s not responding to pings.~n", [Node]),
             halt(1)
     end.
