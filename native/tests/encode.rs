@@ -1,6 +1,7 @@
-//! The JSON of each event, parsed by serde_json.
+//! The JSON of each event, parsed by `serde_json`.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+use base64::Engine as _;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::{Client, Event, Message, OptionValue, Subscription};
 use serde_json::{Value, json};
@@ -120,7 +121,6 @@ fn a_payload_that_is_no_text_is_base64_and_says_so() {
         let payload = vec![0xff; length + 1];
         let value = encode(&Event::Publish(Message { payload: &payload, ..message() }));
         let text = value["message"]["payload"].as_str().expect("text");
-        use base64::Engine as _;
         assert_eq!(base64::engine::general_purpose::STANDARD.decode(text).expect("base64"), payload);
         assert_eq!(value["message"]["payload_encoding"], json!("base64"));
     }
