@@ -31,8 +31,9 @@ load(Env) ->
 unload() ->
     failed([{Hook, emqttd:unhook(Hook, {?MODULE, Callback})} || {Hook, Callback} <- ?HOOKS]).
 
+%% One that is there already, or already gone, is as wanted.
 failed(Results) ->
-    failed_of([{Hook, Reason} || {Hook, {error, Reason}} <- Results]).
+    failed_of([{Hook, Reason} || {Hook, {error, Reason}} <- Results, Reason =/= already_hooked, Reason =/= not_found]).
 
 failed_of([]) -> ok;
 failed_of(Failed) -> {error, Failed}.
@@ -43,9 +44,13 @@ status() ->
     emq_plugin_kafka_producer:status().
 
 %% Every counter, at one instant: accepted = success + failed + dropped + spooled + queued.
--spec stats() -> emq_plugin_kafka_nif:stats().
+-spec stats() -> emq_plugin_kafka_nif:stats() | {error, not_loaded}.
 stats() ->
-    emq_plugin_kafka_nif:stats().
+    try
+        emq_plugin_kafka_nif:stats()
+    catch
+        error:not_loaded -> {error, not_loaded}
+    end.
 
 -spec on_client_connected(ConnAck :: term(), Client, Env :: term()) -> {ok, Client}.
 on_client_connected(ConnAck, Client, _Env) ->

@@ -1,10 +1,10 @@
 %% Owns the life of the node's one Kafka producer: opens it from the application environment, replaces it when
-%% librdkafka gives it up, drains and closes it. Registers the hooks while it works, and logs what happens: nothing
-%% is logged from inside a hook, because the broker's own log and alarm messages pass through the hooks.
+%% librdkafka gives it up, drains and closes it. Logs what happens: nothing is logged from inside a hook, because the
+%% broker's own log and alarm messages pass through the hooks.
 -module(emq_plugin_kafka_producer).
 -behaviour(gen_server).
 
--export([start_link/0, register_hooks/0, unregister_hooks/0, status/0, settings/1]).
+-export([start_link/0, close_left_behind/0, status/0, settings/1, log/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([status/0]).
 
@@ -21,7 +21,6 @@
 
 -record(state, {%% Why there is no producer; none when there is one.
                 problems = [] :: [binary()],
-                hooked = false :: boolean(),
                 %% Whether a producer that failed for good is about to be replaced.
                 reopening = false :: boolean(),
                 report :: emq_plugin_kafka_report:report() | undefined}).
@@ -30,19 +29,14 @@
 start_link() ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% Registers the hooks where there is a producer; a degraded plugin has none.
--spec register_hooks() -> ok.
-register_hooks() ->
-    gen_server:call(?MODULE, register_hooks, infinity).
+%% A plugin that was killed, rather than stopped, has left its producer open, perhaps with other settings than those that are to
+%% be used now. Called when the application starts, not when this process is restarted.
+-spec close_left_behind() -> ok.
+close_left_behind() ->
+    close_left_behind(loaded()).
 
--spec unregister_hooks() -> ok.
-unregister_hooks() ->
-    try
-        gen_server:call(?MODULE, unregister_hooks, infinity)
-    catch
-        %% The process is just being restarted; hooks do not depend on it.
-        exit:{_, {gen_server, call, _}} -> unhook()
-    end.
+close_left_behind(ok) -> close();
+close_left_behind({error, _}) -> ok.
 
 -spec status() -> status().
 status() ->
@@ -56,20 +50,10 @@ status() ->
 init([]) ->
     %% So that terminate/2 runs and the queue is drained.
     process_flag(trap_exit, true),
-    %% An earlier process of ours that crashed has left its producer open, perhaps with other settings.
-    _ = close_left_behind(loaded()),
     _ = erlang:send_after(?TICK_MS, self(), tick),
     {ok, open(#state{})}.
 
 -spec handle_call(term(), {pid(), term()}, #state{}) -> {reply, term(), #state{}}.
-handle_call(register_hooks, _From, #state{problems = []} = State) ->
-    {reply, ok, State#state{hooked = hook()}};
-handle_call(register_hooks, _From, State) ->
-    {reply, ok, State};
-handle_call(unregister_hooks, _From, #state{hooked = true} = State) ->
-    {reply, unhook(), State#state{hooked = false}};
-handle_call(unregister_hooks, _From, State) ->
-    {reply, ok, State};
 handle_call(status, _From, #state{problems = []} = State) ->
     {reply, running(emq_plugin_kafka_nif:status()), State};
 handle_call(status, _From, #state{problems = Problems} = State) ->
@@ -89,14 +73,14 @@ handle_info(tick, State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
     {noreply, State};
 handle_info(reopen, State) ->
-    _ = emq_plugin_kafka_nif:close(0),
+    closed(emq_plugin_kafka_nif:close(0)),
     {noreply, reopened(open(State))};
 handle_info(_Message, State) ->
     {noreply, State}.
 
 -spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, #state{problems = []}) ->
-    closed(emq_plugin_kafka_nif:close(application:get_env(?APP, shutdown_timeout, ?DEFAULT_SHUTDOWN_MS)));
+    close();
 terminate(_Reason, _State) ->
     ok.
 
@@ -110,6 +94,9 @@ open_with(ok) ->
 open_with({error, Problem}) ->
     {error, [Problem]}.
 
+%% An earlier process of this one's place crashed; its producer, and what is queued in it, lives on.
+opened(already_open, State) ->
+    opened(ok, State);
 opened(ok, State) ->
     %% Losses of earlier lives are no news.
     State#state{problems = [], report = emq_plugin_kafka_report:new(emq_plugin_kafka_nif:stats())};
@@ -125,13 +112,13 @@ loaded(ok) -> ok;
 loaded({error, {reload, _}}) -> ok;
 loaded({error, {_Reason, Text}}) -> {error, iolist_to_binary(["the native library cannot be loaded: ", Text])}.
 
-close_left_behind(ok) -> emq_plugin_kafka_nif:close(0);
-close_left_behind(Error) -> Error.
+close() ->
+    closed(emq_plugin_kafka_nif:close(application:get_env(?APP, shutdown_timeout, ?DEFAULT_SHUTDOWN_MS))).
 
 closed({ok, 0}) ->
     ok;
 closed({ok, GivenUp}) ->
-    log("stopped with ~b records undelivered, which are lost (counted as dropped.purged)", [GivenUp]);
+    log("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [GivenUp]);
 closed({error, closed}) ->
     ok.
 
@@ -181,25 +168,9 @@ text(Value) -> printed(io_lib:printable_unicode_list(Value), Value).
 printed(true, Text) -> unicode:characters_to_binary(Text);
 printed(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).
 
-%% Hooks.
-
-hook() ->
-    hooked(emq_plugin_kafka:load([])).
-
-hooked(ok) ->
-    true;
-hooked({error, Failed}) ->
-    log("these hooks could not be registered: ~0tp", [Failed]),
-    true.
-
-unhook() ->
-    unhooked(emq_plugin_kafka:unload()).
-
-unhooked(ok) -> ok;
-unhooked({error, Failed}) -> log("these hooks could not be unregistered: ~0tp", [Failed]).
-
 %% Logging. error_logger's error_msg is the one call that reaches the log of every EMQ; its warnings are off by default.
 
+-spec log(io:format(), [term()]) -> ok.
 log(Format, Args) ->
     error_logger:error_msg("emq_plugin_kafka: " ++ Format ++ "~n", Args).
 
