@@ -60,6 +60,11 @@ end_per_testcase(_Case, Config) ->
     case run(filename:join(Home, "bin/emqttd"), ["ping"]) of
         {0, _} -> succeed(filename:join(Home, "bin/emqttd"), ["stop"]);
         {_, _} -> ok
+    end,
+    %% Two copies of the library, some 60 MB a case: only a failed case keeps them.
+    case proplists:get_value(tc_status, Config) of
+        ok -> file:del_dir_r(filename:dirname(Home));
+        _ -> ok
     end.
 
 %% Cases
