@@ -7,7 +7,7 @@
 export PROJECT_ROOT := $(CURDIR)
 EMQ_HOME ?=
 
-.PHONY: all run demo test dist install uninstall clean distclean help
+.PHONY: all run demo test fuzz dist install uninstall clean distclean help
 .DEFAULT_GOAL := all
 
 all: ## Build in place: ebin/, priv/*.so (installs nothing)
@@ -21,6 +21,11 @@ demo: ## The same, and exits when the record has arrived
 
 test: ## Everything: formats, lints, unit tests, and the live tests against Kafka
 	@dev/test
+
+FUZZ_CASES ?= 100000
+
+fuzz: ## The properties that `make test` tries 256 times each, 100,000 times: minutes (FUZZ_CASES=N)
+	PROPTEST_CASES=$(FUZZ_CASES) cargo test --release --locked -p emq_plugin_kafka_nif --test properties
 
 dist: ## _build/dist/emq_plugin_kafka-VSN.tar.gz with a portable library and all licences
 	@dev/dist

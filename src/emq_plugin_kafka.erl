@@ -5,27 +5,34 @@
 -module(emq_plugin_kafka).
 
 -export([load/1, unload/0, status/0, stats/0]).
--export([on_client_connected/3, on_client_disconnected/3, on_session_subscribed/4, on_session_unsubscribed/4,
-         on_message_publish/2]).
+-export([on_client_connected/3, on_client_disconnected/3, on_client_subscribe/4, on_client_unsubscribe/4,
+         on_session_created/3, on_session_subscribed/4, on_session_unsubscribed/4, on_session_terminated/4,
+         on_message_publish/2, on_message_delivered/4, on_message_acked/4]).
 
 %% Which callback serves which hook: the one table for load and unload.
 -define(HOOKS, [{'client.connected', fun ?MODULE:on_client_connected/3},
                 {'client.disconnected', fun ?MODULE:on_client_disconnected/3},
+                {'client.subscribe', fun ?MODULE:on_client_subscribe/4},
+                {'client.unsubscribe', fun ?MODULE:on_client_unsubscribe/4},
+                {'session.created', fun ?MODULE:on_session_created/3},
                 {'session.subscribed', fun ?MODULE:on_session_subscribed/4},
                 {'session.unsubscribed', fun ?MODULE:on_session_unsubscribed/4},
-                {'message.publish', fun ?MODULE:on_message_publish/2}]).
+                {'session.terminated', fun ?MODULE:on_session_terminated/4},
+                {'message.publish', fun ?MODULE:on_message_publish/2},
+                {'message.delivered', fun ?MODULE:on_message_delivered/4},
+                {'message.acked', fun ?MODULE:on_message_acked/4}]).
 
 %% EMQ calls the callbacks of a hook in ascending order of priority, those of equal priority in the order of their
 %% registration, and most register with 0. Ours come last, whenever they were registered: they see a message as the
 %% others left it, and none that another one stopped.
 -define(PRIORITY, 1000).
 
-%% A payload above this size is encoded on a dirty scheduler; up to it, a normal one is held for less than 1 ms.
--define(LARGE_PAYLOAD, 65536).
-
+%% Registers the hooks that some rule needs, and no other.
 -spec load(Env :: list()) -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
 load(Env) ->
-    failed([{Hook, emqttd:hook(Hook, {?MODULE, Callback}, [Env], ?PRIORITY)} || {Hook, Callback} <- ?HOOKS]).
+    Needed = emq_plugin_kafka_nif:hooks(),
+    failed([{Hook, emqttd:hook(Hook, {?MODULE, Callback}, [Env], ?PRIORITY)}
+            || {Hook, Callback} <- ?HOOKS, lists:member(Hook, Needed)]).
 
 -spec unload() -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
 unload() ->
@@ -62,6 +69,26 @@ on_client_disconnected(Reason, Client, _Env) ->
     _ = forward('client.disconnected', [Reason, Client]),
     ok.
 
+-spec on_client_subscribe(ClientId :: term(), Username :: term(), TopicTable, Env :: term()) -> {ok, TopicTable}.
+on_client_subscribe(ClientId, Username, TopicTable, _Env) ->
+    _ = forward('client.subscribe', [ClientId, Username, TopicTable]),
+    {ok, TopicTable}.
+
+-spec on_client_unsubscribe(ClientId :: term(), Username :: term(), TopicTable, Env :: term()) -> {ok, TopicTable}.
+on_client_unsubscribe(ClientId, Username, TopicTable, _Env) ->
+    _ = forward('client.unsubscribe', [ClientId, Username, TopicTable]),
+    {ok, TopicTable}.
+
+-spec on_session_created(ClientId :: term(), Username :: term(), Env :: term()) -> ok.
+on_session_created(ClientId, Username, _Env) ->
+    _ = forward('session.created', [ClientId, Username]),
+    ok.
+
+-spec on_session_terminated(ClientId :: term(), Username :: term(), Reason :: term(), Env :: term()) -> ok.
+on_session_terminated(ClientId, Username, Reason, _Env) ->
+    _ = forward('session.terminated', [ClientId, Username, Reason]),
+    ok.
+
 -spec on_session_subscribed(ClientId :: term(), Username :: term(), TopicOpts, Env :: term()) -> {ok, TopicOpts}.
 on_session_subscribed(ClientId, Username, TopicOpts, _Env) ->
     _ = forward('session.subscribed', [ClientId, Username, TopicOpts]),
@@ -77,6 +104,16 @@ on_message_publish(Message, _Env) ->
     _ = forward('message.publish', [Message]),
     {ok, Message}.
 
+-spec on_message_delivered(ClientId :: term(), Username :: term(), Message, Env :: term()) -> {ok, Message}.
+on_message_delivered(ClientId, Username, Message, _Env) ->
+    _ = forward('message.delivered', [ClientId, Username, Message]),
+    {ok, Message}.
+
+-spec on_message_acked(ClientId :: term(), Username :: term(), Message, Env :: term()) -> {ok, Message}.
+on_message_acked(ClientId, Username, Message, _Env) ->
+    _ = forward('message.acked', [ClientId, Username, Message]),
+    {ok, Message}.
+
 %% The event functions and the NIF are total by themselves. Should one of them have a bug, a client does not pay for it.
 forward(Hook, Args) ->
     try
@@ -85,11 +122,11 @@ forward(Hook, Args) ->
         _:_ -> count_bad_event()
     end.
 
-produce({publish, _ClientId, _Username, _Topic, Payload, _QoS, _Dup, _Retain, _Id, _Timestamp} = Event)
-  when byte_size(Payload) > ?LARGE_PAYLOAD ->
-    emq_plugin_kafka_nif:produce_large(Event);
 produce(Event) ->
-    emq_plugin_kafka_nif:produce(Event).
+    produced(emq_plugin_kafka_nif:produce(Event), Event).
+
+produced(heavy, Event) -> emq_plugin_kafka_nif:produce_large(Event);
+produced(Outcome, _Event) -> Outcome.
 
 count_bad_event() ->
     try

@@ -9,12 +9,17 @@
 -export_type([event/0]).
 
 %% What is written `term()` here comes from the broker as it is; the NIF checks it.
--type event() :: {publish, ClientId :: term(), Username :: term(), Topic :: term(), Payload :: term(), QoS :: term(),
-                  Dup :: term(), Retain :: term(), Id :: term(), Milliseconds :: integer() | undefined}
+-type event() :: publish()
+               | {received, Hook :: atom(), ClientId :: term(), Username :: term(), publish()}
                | {connected, ConnAck :: term(), client()}
                | {disconnected, Reason :: binary(), client()}
-               | {subscribed | unsubscribed, ClientId :: term(), Username :: term(), Topic :: term(), Opts :: term()}
+               | {subscriptions, Hook :: atom(), ClientId :: term(), Username :: term(), [{Topic :: term(), Opts :: term()}]
+                                                                                         | term()}
+               | {session, Hook :: atom(), ClientId :: term(), Username :: term(), Reason :: binary() | undefined}
                | bad_event.
+-type publish() :: {publish, ClientId :: term(), Username :: term(), Topic :: term(), Payload :: term(), QoS :: term(),
+                    Dup :: term(), Retain :: term(), Id :: term(), Milliseconds :: integer() | undefined}
+                 | bad_event.
 -type client() :: {client, ClientId :: term(), Username :: term(), Host :: binary() | undefined, Port :: term(),
                    ProtoVer :: term(), KeepAlive :: term(), CleanSession :: term(), WillTopic :: term(),
                    ConnectedAt :: integer() | undefined}
@@ -25,19 +30,32 @@
 -define(REASON_DEPTH, 12).
 
 -spec from_hook(Hook :: atom(), Args :: [term()]) -> event().
-from_hook('message.publish', [{mqtt_message, Id, _PacketId, From, Topic, QoS, _Flags, Retain, Dup, _Sys, _Headers,
-                               Payload, Timestamp}]) ->
-    {ClientId, Username} = publisher(From),
-    {publish, ClientId, Username, Topic, Payload, QoS, flag(Dup), flag(Retain), Id, milliseconds(Timestamp)};
+from_hook('message.publish', [Message]) ->
+    message(Message);
+from_hook('message.delivered', [ClientId, Username, Message]) ->
+    {received, 'message.delivered', ClientId, Username, message(Message)};
+from_hook('message.acked', [ClientId, Username, Message]) ->
+    {received, 'message.acked', ClientId, Username, message(Message)};
 from_hook('client.connected', [ConnAck, Client]) ->
     {connected, ConnAck, client(Client)};
 from_hook('client.disconnected', [Reason, Client]) ->
     {disconnected, reason(Reason), client(Client)};
-from_hook('session.subscribed', [ClientId, Username, {Topic, Opts}]) ->
-    {subscribed, ClientId, Username, Topic, Opts};
-from_hook('session.unsubscribed', [ClientId, Username, {Topic, Opts}]) ->
-    {unsubscribed, ClientId, Username, Topic, Opts};
+%% One SUBSCRIBE or UNSUBSCRIBE, several topics.
+from_hook(Hook, [ClientId, Username, TopicTable]) when Hook =:= 'client.subscribe'; Hook =:= 'client.unsubscribe' ->
+    {subscriptions, Hook, ClientId, Username, TopicTable};
+from_hook(Hook, [ClientId, Username, TopicOpts]) when Hook =:= 'session.subscribed'; Hook =:= 'session.unsubscribed' ->
+    {subscriptions, Hook, ClientId, Username, [TopicOpts]};
+from_hook('session.created', [ClientId, Username]) ->
+    {session, 'session.created', ClientId, Username, undefined};
+from_hook('session.terminated', [ClientId, Username, Reason]) ->
+    {session, 'session.terminated', ClientId, Username, reason(Reason)};
 from_hook(_Hook, _Args) ->
+    bad_event.
+
+message({mqtt_message, Id, _PacketId, From, Topic, QoS, _Flags, Retain, Dup, _Sys, _Headers, Payload, Timestamp}) ->
+    {ClientId, Username} = publisher(From),
+    {publish, ClientId, Username, Topic, Payload, QoS, flag(Dup), flag(Retain), Id, milliseconds(Timestamp)};
+message(_) ->
     bad_event.
 
 %% A client's message, one of a part of the broker (an atom), or one of its HTTP interface (a client id alone).
@@ -71,7 +89,7 @@ milliseconds({Mega, Seconds, Micro}) when is_integer(Mega), is_integer(Seconds),
 milliseconds(_) ->
     undefined.
 
-%% Why a connection ended, as text without stack traces.
+%% Why a connection or session ended, as text without stack traces.
 reason(Reason) when is_atom(Reason) ->
     atom_to_binary(Reason, utf8);
 reason({shutdown, Reason}) ->

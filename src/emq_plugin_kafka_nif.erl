@@ -4,11 +4,11 @@
 %% code goes on. Every other module may be reloaded at any time.
 -module(emq_plugin_kafka_nif).
 
--export([load/0, open/2, close/1, check/1, produce/1, produce_large/1, status/0, stats/0, take_notices/0]).
+-export([load/0, open/2, close/1, check/1, produce/1, produce_large/1, hooks/0, status/0, stats/0, take_notices/0]).
 -export_type([setting/0, outcome/0, stats/0, notice/0]).
 
 -on_load(on_load/0).
--nifs([open/2, close/1, check/1, produce/1, produce_large/1, status/0, stats/0, take_notices/0]).
+-nifs([open/2, close/1, check/1, produce/1, produce_large/1, hooks/0, status/0, stats/0, take_notices/0]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -17,19 +17,21 @@
 -type stats() :: #{accepted := non_neg_integer(), success := non_neg_integer(),
                    failed := non_neg_integer(), failed_by := #{binary() => pos_integer()},
                    dropped := non_neg_integer(), dropped_by := #{atom() => non_neg_integer()},
-                   spooled := non_neg_integer(), queued := integer(), queued_bytes := integer()}.
+                   spooled := non_neg_integer(), queued := integer(), queued_bytes := integer(),
+                   redirected := non_neg_integer()}.
 
 %% Loads the library. `{error, {reload, _}}` when it is loaded already.
 -spec load() -> ok | {error, {Reason :: atom(), Text :: string()}}.
 load() ->
     erlang:load_nif(library(), 0).
 
-%% Queues the record of an event. Microseconds; never waits. Any term has an outcome and is counted.
--spec produce(emq_plugin_kafka_event:event()) -> outcome().
+%% Queues the records of an event. Microseconds; never waits. Any term has an outcome and is counted. `heavy`: nothing was done,
+%% because it would hold up a normal scheduler; produce_large/1 is to be called.
+-spec produce(emq_plugin_kafka_event:event()) -> outcome() | heavy.
 produce(_Event) ->
     erlang:nif_error(not_loaded).
 
-%% The same on a dirty scheduler, for payloads that would hold up a normal one.
+%% The same on a dirty scheduler.
 -spec produce_large(emq_plugin_kafka_event:event()) -> outcome().
 produce_large(_Event) ->
     erlang:nif_error(not_loaded).
@@ -47,6 +49,11 @@ check(_Settings) ->
 %% Drains and closes the producer. Waits up to the timeout, on a dirty scheduler.
 -spec close(Milliseconds :: non_neg_integer()) -> {ok, GivenUp :: non_neg_integer()} | {error, closed}.
 close(_Timeout) ->
+    erlang:nif_error(not_loaded).
+
+%% The hooks that the settings need; none while no producer is open.
+-spec hooks() -> [atom()].
+hooks() ->
     erlang:nif_error(not_loaded).
 
 %% The producer's state and settings, secrets replaced.

@@ -151,12 +151,16 @@ settings(Env) ->
 %% OTP's own key, in every application's environment.
 setting(included_applications, _) ->
     [];
-setting(rdkafka, [{_, _} | _] = Properties) ->
-    [{<<"rdkafka.", (text(Name))/binary>>, text(Value)} || {Name, Value} <- Properties];
-setting(rdkafka, []) ->
-    [];
+%% Lists of settings that have names of their own: librdkafka's properties, and rules by event and name.
+setting(rdkafka, Properties) when is_list(Properties) ->
+    [named(<<"rdkafka.">>, Property) || Property <- Properties];
+setting(hooks, Rules) when is_list(Rules) ->
+    [named(<<"hook.">>, Rule) || Rule <- Rules];
 setting(Name, Value) ->
     [{atom_to_binary(Name, utf8), text(Value)}].
+
+named(Prefix, {Name, Value}) -> {<<Prefix/binary, (text(Name))/binary>>, text(Value)};
+named(Prefix, Other) -> {Prefix, text(Other)}.
 
 text(Value) when is_binary(Value) -> Value;
 text(Value) when is_atom(Value) -> atom_to_binary(Value, utf8);

@@ -66,13 +66,31 @@ reasons_that_are_no_text_are_text_test() ->
     ?assert(is_binary(disconnected(#{self() => fun() -> ok end}))).
 
 subscriptions_test() ->
-    ?assertEqual({subscribed, <<"c">>, undefined, <<"a">>, [{qos, 1}, local]},
+    ?assertEqual({subscriptions, 'session.subscribed', <<"c">>, undefined, [{<<"a">>, [{qos, 1}, local]}]},
                  emq_plugin_kafka_event:from_hook('session.subscribed', [<<"c">>, undefined, {<<"a">>, [{qos, 1}, local]}])),
-    ?assertEqual({unsubscribed, <<"c">>, undefined, <<"a">>, []},
+    ?assertEqual({subscriptions, 'session.unsubscribed', <<"c">>, undefined, [{<<"a">>, []}]},
                  emq_plugin_kafka_event:from_hook('session.unsubscribed', [<<"c">>, undefined, {<<"a">>, []}])).
+
+a_subscribe_keeps_all_its_topics_test() ->
+    Table = [{<<"a">>, [{qos, 0}]}, {<<"b">>, [{qos, 1}]}],
+    [?assertEqual({subscriptions, Hook, <<"c">>, <<"u">>, Table},
+                  emq_plugin_kafka_event:from_hook(Hook, [<<"c">>, <<"u">>, Table]))
+     || Hook <- ['client.subscribe', 'client.unsubscribe']].
+
+sessions_test() ->
+    ?assertEqual({session, 'session.created', <<"c">>, undefined, undefined},
+                 emq_plugin_kafka_event:from_hook('session.created', [<<"c">>, undefined])),
+    ?assertEqual({session, 'session.terminated', <<"c">>, undefined, <<"expired">>},
+                 emq_plugin_kafka_event:from_hook('session.terminated', [<<"c">>, undefined, {shutdown, expired}])).
+
+messages_received_keep_their_publisher_test() ->
+    [?assertEqual({received, Hook, <<"r">>, undefined, publish([])},
+                  emq_plugin_kafka_event:from_hook(Hook, [<<"r">>, undefined, message([])]))
+     || Hook <- ['message.delivered', 'message.acked']].
 
 anything_else_is_a_bad_event_test() ->
     ?assertEqual(bad_event, emq_plugin_kafka_event:from_hook('message.publish', [not_a_message])),
+    ?assertEqual({received, 'message.acked', 1, 2, bad_event}, emq_plugin_kafka_event:from_hook('message.acked', [1, 2, 3])),
     ?assertEqual(bad_event, emq_plugin_kafka_event:from_hook('message.publish', [])),
     ?assertEqual(bad_event, emq_plugin_kafka_event:from_hook('no.such.hook', [1])),
     ?assertEqual({connected, 0, bad_event}, emq_plugin_kafka_event:from_hook('client.connected', [0, {mqtt_client}])).

@@ -28,7 +28,7 @@ checked(Env) ->
     emq_plugin_kafka_nif:check(emq_plugin_kafka_producer:settings(maps:to_list(Env))).
 
 defaults() ->
-    #{server => "127.0.0.1:9092", topic => "test", encode_payload => auto, queue_max_messages => 100000,
+    #{server => "127.0.0.1:9092", topic => "test", topic_max_dynamic => 1000, format => json, encode_payload => auto, queue_max_messages => 100000,
       queue_max_size => 268435456, linger => 5, compression => lz4, acks => all, idempotence => true,
       partitioner => murmur2_random, shutdown_timeout => 10000}.
 
@@ -66,6 +66,8 @@ every_setting_has_its_datatype_test_() ->
             [{"server", "a:1,[::1]:2,b", server, "a:1,[::1]:2,b"},
              {"topic", "t.1_2-3", topic, "t.1_2-3"},
              {"encode_payload", "base64", encode_payload, base64},
+             {"format", "raw", format, raw},
+             {"topic.max_dynamic", "5", topic_max_dynamic, 5},
              {"queue.max_messages", "7", queue_max_messages, 7},
              {"queue.max_size", "1GB", queue_max_size, 1073741824},
              {"linger", "1s", linger, 1000},
@@ -85,6 +87,34 @@ properties_of_librdkafka_pass_through_at_every_depth_test() ->
                   {"a.b.c.d.e.f.g", "1"}],
     Env = environment([{"rdkafka." ++ Name, Value} || {Name, Value} <- Properties]),
     ?assertEqual(lists:sort(Properties), maps:get(rdkafka, Env)).
+
+every_event_takes_rules_test_() ->
+    [{Event, fun() ->
+                     Env = environment([{"hook." ++ Event ++ ".b", "{}"}, {"hook." ++ Event ++ ".a", Rule}]),
+                     ?assertEqual((defaults())#{hooks => [{Event ++ ".a", Rule}, {Event ++ ".b", "{}"}]}, Env),
+                     ?assertMatch({ok, _}, checked(Env))
+             end}
+     || Rule <- ["{\"key\": \"${clientid}#1\"}"],
+        Event <- ["client.connected", "client.disconnected", "client.subscribe", "client.unsubscribe", "session.created",
+                  "session.subscribed", "session.unsubscribed", "session.terminated", "message.publish",
+                  "message.delivered", "message.acked"]].
+
+an_empty_rule_is_none_test() ->
+    ?assertEqual((defaults())#{hooks => []}, environment([{"hook.message.publish.1", ""}])),
+    ?assertEqual(defaults(), environment([{"hook.message.publish.$name", ""}])).
+
+a_wrong_rule_is_refused_with_its_key_test_() ->
+    [{Rule, fun() ->
+                    {error, [Problem]} = checked(environment([{"hook.message.publish.x", Rule}])),
+                    ?assertMatch({match, _}, re:run(Problem, ["^emq.plugin.kafka.hook.message.publish.x: .*", Expected]))
+            end}
+     || {Rule, Expected} <- [{"{", "line 1 column 1"}, {"{\"filter\": \"a/#/b\"}", "filter: level 2"},
+                             {"{\"topic\": \"a b\"}", "topic: "}, {"{\"fliter\": \"a\"}", "unknown field"},
+                             {"{\"key\": \"${nope}\"}", "key: at character 1: unknown placeholder"}]].
+
+a_rule_for_an_unknown_event_is_refused_test() ->
+    {error, _, Message} = environment([{"hook.message.published.1", "{}"}]),
+    ?assertNotEqual(nomatch, string:find(Message, ?PREFIX ++ "hook.message.published.1")).
 
 every_property_of_librdkafka_has_a_mapping_test() ->
     {_, Mappings, _} = schema(),

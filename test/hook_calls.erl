@@ -20,14 +20,27 @@ json(File) ->
     {File, jiffy:decode(Text, [return_maps])}.
 
 ours(Hook) ->
-    lists:member(Hook, ['client.connected', 'client.disconnected', 'session.subscribed', 'session.unsubscribed',
-                        'message.publish']).
+    lists:member(Hook, ['client.connected', 'client.disconnected', 'client.subscribe', 'client.unsubscribe',
+                        'session.created', 'session.subscribed', 'session.unsubscribed', 'session.terminated',
+                        'message.publish', 'message.delivered', 'message.acked']).
 
 %% Calls the callback; returns what it gave and what the hook's contract wants.
 replay({'client.connected', [ConnAck, Client]}) ->
     {emq_plugin_kafka:on_client_connected(ConnAck, Client, []), {ok, Client}};
 replay({'client.disconnected', [Reason, Client]}) ->
     {emq_plugin_kafka:on_client_disconnected(Reason, Client, []), ok};
+replay({'client.subscribe', [ClientId, Username, TopicTable]}) ->
+    {emq_plugin_kafka:on_client_subscribe(ClientId, Username, TopicTable, []), {ok, TopicTable}};
+replay({'client.unsubscribe', [ClientId, Username, TopicTable]}) ->
+    {emq_plugin_kafka:on_client_unsubscribe(ClientId, Username, TopicTable, []), {ok, TopicTable}};
+replay({'session.created', [ClientId, Username]}) ->
+    {emq_plugin_kafka:on_session_created(ClientId, Username, []), ok};
+replay({'session.terminated', [ClientId, Username, Reason]}) ->
+    {emq_plugin_kafka:on_session_terminated(ClientId, Username, Reason, []), ok};
+replay({'message.delivered', [ClientId, Username, Message]}) ->
+    {emq_plugin_kafka:on_message_delivered(ClientId, Username, Message, []), {ok, Message}};
+replay({'message.acked', [ClientId, Username, Message]}) ->
+    {emq_plugin_kafka:on_message_acked(ClientId, Username, Message, []), {ok, Message}};
 replay({'session.subscribed', [ClientId, Username, TopicOpts]}) ->
     {emq_plugin_kafka:on_session_subscribed(ClientId, Username, TopicOpts, []), {ok, TopicOpts}};
 replay({'session.unsubscribed', [ClientId, Username, TopicOpts]}) ->

@@ -1,7 +1,7 @@
 %% Reads records back with Kafka's own console consumer, which shares no code with the plugin.
 -module(kafka_reader).
 
--export([bootstrap/0, new_topic/1, records/2]).
+-export([bootstrap/0, new_topic/1, new_topic/2, topic/1, records/2, raw_records/2, write/2]).
 
 -define(TIMEOUT_S, "60").
 
@@ -12,12 +12,32 @@ bootstrap() ->
 
 %% A topic that no other case uses, with one partition, so that the order of all records can be seen.
 new_topic(Case) ->
+    new_topic(Case, 1).
+
+new_topic(Case, Partitions) ->
     Topic = lists:flatten(io_lib:format("~s-~s-~b", [Case, os:getpid(), erlang:unique_integer([positive])])),
-    {0, _} = kafka(["topic", Topic]),
+    {0, _} = kafka(["topic", Topic, integer_to_list(Partitions)]),
     Topic.
 
-%% The first `Count` records of a topic; fails where fewer come.
+%% Writes records with Kafka's own console producer, the Java client.
+write(Topic, Records) ->
+    File = filename:join([os:getenv("PROJECT_ROOT"), "_build", Topic ++ ".records"]),
+    ok = file:write_file(File, [[Key, "\t", Value, "\n"] || {Key, Value} <- Records]),
+    {0, _} = standin_broker:run("/bin/sh", ["-c", "exec \"$0\" produce \"$1\" <\"$2\"", script(), Topic, File]),
+    file:delete(File).
+
+%% A topic of that name, which may be there already.
+topic(Topic) ->
+    {0, _} = kafka(["topic", Topic]),
+    ok.
+
+%% The first `Count` records of a topic, whose values are JSON; fails where fewer come.
 records(Topic, Count) ->
+    [Record#{value := jiffy:decode(Value, [return_maps])} || #{value := Value} = Record <- raw_records(Topic, Count)].
+
+%% The same with the values as they are. The consumer writes a null as `null`, and records that hold line breaks or tabs cannot
+%% be told apart.
+raw_records(Topic, Count) ->
     {0, Output} = kafka(["consume", Topic, integer_to_list(Count), ?TIMEOUT_S]),
     Lines = string:split(string:trim(Output), "\n", all),
     %% What the consumer writes to stderr has no tabs.
@@ -27,8 +47,10 @@ records(Topic, Count) ->
 
 record([Timestamp, Partition, Offset, Headers, Key, Value]) ->
     #{timestamp => list_to_integer(Timestamp), partition => list_to_integer(Partition),
-      offset => list_to_integer(Offset), headers => Headers, key => list_to_binary(Key),
-      value => jiffy:decode(list_to_binary(Value), [return_maps])}.
+      offset => list_to_integer(Offset), headers => Headers, key => list_to_binary(Key), value => list_to_binary(Value)}.
 
 kafka(Args) ->
-    standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]), Args).
+    standin_broker:run(script(), Args).
+
+script() ->
+    filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]).

@@ -4,6 +4,7 @@ rustler::atoms! {
     ok,
     error,
     ignored,
+    heavy,
     closed,
     open,
     fatal,
@@ -16,6 +17,7 @@ rustler::atoms! {
     spooled,
     queued,
     queued_bytes,
+    redirected,
     failed_by,
     dropped_by,
     // The reasons of drops.
@@ -25,4 +27,17 @@ rustler::atoms! {
     unknown_topic,
     purged,
     refused,
+    missing_field,
+    // The hooks.
+    client_connected = "client.connected",
+    client_disconnected = "client.disconnected",
+    client_subscribe = "client.subscribe",
+    client_unsubscribe = "client.unsubscribe",
+    session_created = "session.created",
+    session_subscribed = "session.subscribed",
+    session_unsubscribed = "session.unsubscribed",
+    session_terminated = "session.terminated",
+    message_publish = "message.publish",
+    message_delivered = "message.delivered",
+    message_acked = "message.acked",
 }

@@ -16,7 +16,12 @@ use rdkafka::config::RDKafkaLogLevel;
 use thiserror::Error;
 
 use crate::encode::PayloadEncoding;
+use crate::event::EventKind;
+use crate::rule::{FormatName, Rule};
 use crate::topic::KafkaTopic;
+
+/// What the key of a rule begins with.
+const RULE: &str = "hook.";
 
 /// What every key begins with in the configuration file.
 pub const PREFIX: &str = "emq.plugin.kafka.";
@@ -46,6 +51,12 @@ pub struct Settings {
     pub topic: String,
     /// `encode_payload`. Default `auto`.
     pub encode_payload: PayloadEncoding,
+    /// `format` of rules that name none. Default `json`.
+    pub format: FormatName,
+    /// `hook.EVENT.NAME`: which events become records, and how. Default: the old plugin's five events.
+    pub rules: Vec<Rule>,
+    /// `topic.max_dynamic`: how many topics templates may make. Default 1000.
+    pub max_dynamic_topics: usize,
     /// `queue.max_messages`: how many records wait in memory at most. Default 100,000.
     pub max_messages: usize,
     /// `queue.max_size`: how many bytes they may take. Default 256 MB.
@@ -72,6 +83,9 @@ impl Default for Settings {
             servers: "127.0.0.1:9092".to_owned(),
             topic: "test".to_owned(),
             encode_payload: PayloadEncoding::Auto,
+            format: FormatName::Json,
+            rules: Vec::new(),
+            max_dynamic_topics: 1000,
             max_messages: 100_000,
             max_bytes: 256 << 20,
             linger: Duration::from_millis(5),
@@ -87,6 +101,8 @@ impl Default for Settings {
 
 const ENCODINGS: [(&str, PayloadEncoding); 3] =
     [("auto", PayloadEncoding::Auto), ("utf8", PayloadEncoding::Utf8), ("base64", PayloadEncoding::Base64)];
+const FORMATS: [(&str, FormatName); 3] =
+    [("json", FormatName::Json), ("raw", FormatName::Raw), ("cloudevents", FormatName::CloudEvents)];
 const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const ACKS: [&str; 3] = ["all", "1", "0"];
 const PARTITIONERS: [&str; 7] =
@@ -104,6 +120,8 @@ const LOG_LEVELS: [RDKafkaLogLevel; 8] = [
 ];
 /// What librdkafka takes for `queue.buffering.max.messages`, less the room that we leave above our own bound.
 const MESSAGES: RangeInclusive<u64> = 1..=1_000_000_000;
+/// Each topic costs librdkafka memory and metadata on every refresh.
+const DYNAMIC_TOPICS: RangeInclusive<u64> = 0..=10_000;
 /// From one small record to a terabyte.
 const BYTES: RangeInclusive<u64> = 1024..=1 << 40;
 /// What librdkafka takes for `linger.ms`.
@@ -119,8 +137,10 @@ impl Settings {
     /// Every setting that is unknown or cannot be used.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<SettingError>> {
         let mut settings = Self::default();
+        // Rules last: what they leave out comes from the other settings.
+        let (rules, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name.starts_with(RULE));
         let mut errors: Vec<SettingError> =
-            pairs.into_iter().filter_map(|(name, value)| settings.set(name, value).err()).collect();
+            others.into_iter().chain(rules).filter_map(|(name, value)| settings.set(name, value).err()).collect();
         if settings.idempotence && settings.acks != "all" {
             let problem = format!(
                 "must be all while {PREFIX}idempotence is on, got {}; switch idempotence off or leave acks alone",
@@ -137,18 +157,21 @@ impl Settings {
             self.rdkafka.push((property.to_owned(), value.to_owned()));
             return Ok(());
         }
+        if let Some(rule) = name.strip_prefix(RULE) {
+            let rule = self.rule(rule, value).map_err(|problem| SettingError::new(name, problem))?;
+            self.rules.push(rule);
+            return Ok(());
+        }
         match name {
             "server" => self.servers = servers::parse(value).map_err(|e| SettingError::new(name, e))?,
             "topic" => {
                 KafkaTopic::new(value).map_err(|e| SettingError::new(name, e))?;
                 value.clone_into(&mut self.topic);
             }
-            "encode_payload" => {
-                let names = ENCODINGS.map(|(name, _)| name);
-                let chosen = one_of(name, value, &names)?;
-                if let Some((_, encoding)) = ENCODINGS.iter().find(|(name, _)| *name == chosen) {
-                    self.encode_payload = *encoding;
-                }
+            "encode_payload" => self.encode_payload = named(name, value, &ENCODINGS)?,
+            "format" => self.format = named(name, value, &FORMATS)?,
+            "topic_max_dynamic" => {
+                self.max_dynamic_topics = number("topic.max_dynamic", value, &DYNAMIC_TOPICS, "a number of topics")?;
             }
             "queue_max_messages" => {
                 self.max_messages = number("queue.max_messages", value, &MESSAGES, "a number of records")?;
@@ -168,6 +191,16 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// `EVENT.NAME` and the rule's JSON.
+    fn rule(&self, name: &str, json: &str) -> Result<Rule, String> {
+        let event = name.rsplit_once('.').map_or(name, |(event, _)| event);
+        let kind = EventKind::from_name(event).ok_or_else(|| {
+            let known = EventKind::ALL.map(EventKind::name).join(", ");
+            format!("there is no event {event:?}; there are {known}")
+        })?;
+        Rule::parse(kind, json, self.format)
     }
 
     /// The settings in librdkafka's terms.
@@ -211,10 +244,13 @@ impl Settings {
     #[must_use]
     pub fn redacted(&self) -> Vec<(String, String)> {
         let encoding = ENCODINGS.iter().find(|(_, e)| *e == self.encode_payload).map_or("", |(name, _)| name);
+        let format = FORMATS.iter().find(|(_, f)| *f == self.format).map_or("", |(name, _)| name);
         let mut list: Vec<(String, String)> = [
             ("server", self.servers.clone()),
             ("topic", self.topic.clone()),
             ("encode_payload", encoding.to_owned()),
+            ("format", format.to_owned()),
+            ("topic.max_dynamic", self.max_dynamic_topics.to_string()),
             ("queue.max_messages", self.max_messages.to_string()),
             ("queue.max_size", self.max_bytes.to_string()),
             ("linger", format!("{}ms", self.linger.as_millis())),
@@ -231,6 +267,13 @@ impl Settings {
         );
         list
     }
+}
+
+fn named<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, SettingError> {
+    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+    let chosen = one_of(key, value, &names)?;
+    let found = choices.iter().find(|(name, _)| *name == chosen).map(|(_, choice)| *choice);
+    found.ok_or_else(|| SettingError::new(key, "is no choice"))
 }
 
 fn one_of(key: &str, value: &str, choices: &[&str]) -> Result<String, SettingError> {

@@ -2,38 +2,136 @@
 //!
 //! Client ids, user names and payloads are bytes, not text: MQTT 3.1 brokers let invalid UTF-8 through.
 
+/// The events of EMQ 2.3, named as its hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    /// A CONNECT was answered.
+    ClientConnected,
+    /// A connection ended.
+    ClientDisconnected,
+    /// A SUBSCRIBE arrived; one event for each of its topics.
+    ClientSubscribe,
+    /// An UNSUBSCRIBE arrived; one event for each of its topics.
+    ClientUnsubscribe,
+    /// A session began.
+    SessionCreated,
+    /// A subscription is in place.
+    SessionSubscribed,
+    /// A subscription has ended.
+    SessionUnsubscribed,
+    /// A session ended.
+    SessionTerminated,
+    /// A PUBLISH is about to be routed.
+    MessagePublish,
+    /// A message was sent to a subscriber.
+    MessageDelivered,
+    /// A subscriber acknowledged a message.
+    MessageAcked,
+}
+
+impl EventKind {
+    /// Every event.
+    pub const ALL: [Self; 11] = [
+        Self::ClientConnected,
+        Self::ClientDisconnected,
+        Self::ClientSubscribe,
+        Self::ClientUnsubscribe,
+        Self::SessionCreated,
+        Self::SessionSubscribed,
+        Self::SessionUnsubscribed,
+        Self::SessionTerminated,
+        Self::MessagePublish,
+        Self::MessageDelivered,
+        Self::MessageAcked,
+    ];
+
+    /// What the old plugin forwarded, and what is forwarded where no rule says otherwise.
+    pub const DEFAULT: [Self; 5] = [
+        Self::ClientConnected,
+        Self::ClientDisconnected,
+        Self::SessionSubscribed,
+        Self::SessionUnsubscribed,
+        Self::MessagePublish,
+    ];
+
+    /// The name of the hook.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientConnected => "client.connected",
+            Self::ClientDisconnected => "client.disconnected",
+            Self::ClientSubscribe => "client.subscribe",
+            Self::ClientUnsubscribe => "client.unsubscribe",
+            Self::SessionCreated => "session.created",
+            Self::SessionSubscribed => "session.subscribed",
+            Self::SessionUnsubscribed => "session.unsubscribed",
+            Self::SessionTerminated => "session.terminated",
+            Self::MessagePublish => "message.publish",
+            Self::MessageDelivered => "message.delivered",
+            Self::MessageAcked => "message.acked",
+        }
+    }
+
+    /// The event of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether the event is about a message.
+    #[must_use]
+    pub const fn has_message(self) -> bool {
+        matches!(self, Self::MessagePublish | Self::MessageDelivered | Self::MessageAcked)
+    }
+
+    /// Whether the event is about a subscription.
+    #[must_use]
+    pub const fn has_subscription(self) -> bool {
+        matches!(
+            self,
+            Self::ClientSubscribe | Self::ClientUnsubscribe | Self::SessionSubscribed | Self::SessionUnsubscribed
+        )
+    }
+
+    /// Whether the event is about a connection.
+    #[must_use]
+    pub const fn has_connection(self) -> bool {
+        matches!(self, Self::ClientConnected | Self::ClientDisconnected)
+    }
+}
+
 /// One event of the broker, as a hook reported it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event<'a> {
-    /// A PUBLISH on its way through `message.publish`.
-    Publish(Message<'a>),
-    /// A CONNECT was answered; `connack` other than 0 is a refusal.
-    Connected {
-        /// CONNACK return code (MQTT 3.1.1, 3.2.2.3): 0 accepted, 1 to 5 refused.
-        connack: u8,
-        /// Who connected.
-        client: Client<'a>,
-    },
-    /// A connection ended.
-    Disconnected {
-        /// Why, as text.
-        reason: &'a [u8],
-        /// Who was connected.
-        client: Client<'a>,
-    },
-    /// One topic filter was subscribed to.
-    Subscribed(Subscription<'a>),
-    /// One topic filter was unsubscribed from.
-    Unsubscribed(Subscription<'a>),
+pub struct Event<'a> {
+    /// Which event it is. The detail is the one that fits.
+    pub kind: EventKind,
+    /// The client that the event is about. For a message that was published: the publisher, a client id or the name of
+    /// the broker's own part that published it; for one delivered or acknowledged: the receiver.
+    pub client_id: &'a [u8],
+    /// That client's user name; none for anonymous clients and for the broker itself.
+    pub username: Option<&'a [u8]>,
+    /// The rest.
+    pub detail: Detail<'a>,
+}
+
+/// What an event has beside its client.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detail<'a> {
+    /// A message, and who published it where that is not the client of the event.
+    Message(Message<'a>, Option<Publisher<'a>>),
+    /// The CONNACK code of a connection (0 accepted, 1 to 5 refused), and the connection.
+    Connected(u8, Connection<'a>),
+    /// Why a connection ended, as text, and the connection.
+    Disconnected(&'a [u8], Connection<'a>),
+    /// A subscription.
+    Subscription(Subscription<'a>),
+    /// A session, and why it ended, as text, where it did.
+    Session(Option<&'a [u8]>),
 }
 
 /// An MQTT message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message<'a> {
-    /// The publisher: a client id, or the name of the broker's own part that published.
-    pub client_id: &'a [u8],
-    /// The publisher's user name; none for anonymous clients and for the broker itself.
-    pub username: Option<&'a [u8]>,
     /// The topic name.
     pub topic: &'a [u8],
     /// The application message.
@@ -50,13 +148,18 @@ pub struct Message<'a> {
     pub timestamp: i64,
 }
 
+/// Who published a message that was delivered to somebody else.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Publisher<'a> {
+    /// The client id, or the name of the broker's own part.
+    pub client_id: &'a [u8],
+    /// The user name, where there is one.
+    pub username: Option<&'a [u8]>,
+}
+
 /// A connection's attributes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Client<'a> {
-    /// The client identifier; empty when the CONNECT had none and was refused.
-    pub client_id: &'a [u8],
-    /// The user name, where one was given.
-    pub username: Option<&'a [u8]>,
+pub struct Connection<'a> {
     /// The peer's IP address as text.
     pub peerhost: &'a [u8],
     /// The peer's TCP port.
@@ -76,10 +179,6 @@ pub struct Client<'a> {
 /// A subscription, or its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription<'a> {
-    /// The subscriber.
-    pub client_id: &'a [u8],
-    /// The subscriber's user name, where it has one.
-    pub username: Option<&'a [u8]>,
     /// The topic filter, without a `$share/group/` prefix.
     pub topic: &'a [u8],
     /// The broker's options of the subscription, in its order: `qos`, `share`, `local`.
@@ -100,13 +199,31 @@ pub enum OptionValue<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The client that the event is about: the default key of its record.
+    /// The message, where the event is about one.
     #[must_use]
-    pub fn client_id(&self) -> &'a [u8] {
-        match self {
-            Self::Publish(message) => message.client_id,
-            Self::Connected { client, .. } | Self::Disconnected { client, .. } => client.client_id,
-            Self::Subscribed(subscription) | Self::Unsubscribed(subscription) => subscription.client_id,
+    pub const fn message(&self) -> Option<&Message<'a>> {
+        match &self.detail {
+            Detail::Message(message, _) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The topic of the message or subscription, where the event is about one.
+    #[must_use]
+    pub const fn topic(&self) -> Option<&'a [u8]> {
+        match &self.detail {
+            Detail::Message(message, _) => Some(message.topic),
+            Detail::Subscription(subscription) => Some(subscription.topic),
+            _ => None,
+        }
+    }
+
+    /// The connection, where the event is about one.
+    #[must_use]
+    pub const fn connection(&self) -> Option<&Connection<'a>> {
+        match &self.detail {
+            Detail::Connected(_, connection) | Detail::Disconnected(_, connection) => Some(connection),
+            _ => None,
         }
     }
 }

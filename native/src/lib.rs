@@ -3,25 +3,38 @@
 //! One way through, no stage imports a later one:
 //!
 //! ```text
-//! nif -> event -> route -> encode -> produce
+//! nif -> event -> route -> record (encode, template) -> produce
 //!                 ... librdkafka's threads ...
 //!                 delivery report -> delivery -> metrics
 //! ```
 //!
-//! Only `nif` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
+//! Only `nif`, `terms` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
 //! links only inside a VM: everything else is tested by plain `cargo test`.
 
 #[cfg(feature = "nif")]
 mod atoms;
 pub mod config;
+pub mod context;
 pub mod delivery;
 pub mod encode;
 pub mod event;
+pub mod field;
+pub mod filter;
+pub mod handle;
+pub mod json;
 pub mod metrics;
+pub mod native_parts;
 #[cfg(feature = "nif")]
 mod nif;
 pub mod notices;
+pub mod payload_path;
 pub mod pipeline;
 pub mod produce;
+pub mod record;
 pub mod route;
+pub mod rule;
+pub mod template;
+#[cfg(feature = "nif")]
+mod terms;
 pub mod topic;
+pub mod topics;

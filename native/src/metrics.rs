@@ -32,11 +32,13 @@ pub enum DropReason {
     Purged,
     /// librdkafka would not take it, for a reason not listed here.
     Refused,
+    /// A template of the rule needed a payload field or topic level that was not there, and had no default.
+    MissingField,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BadEvent,
         Self::Closed,
         Self::QueueFull,
@@ -45,6 +47,7 @@ impl DropReason {
         Self::Fatal,
         Self::Purged,
         Self::Refused,
+        Self::MissingField,
     ];
 
     /// The reason's name in statistics and logs.
@@ -59,6 +62,7 @@ impl DropReason {
             Self::Fatal => "fatal",
             Self::Purged => "purged",
             Self::Refused => "refused",
+            Self::MissingField => "missing_field",
         }
     }
 }
@@ -76,8 +80,10 @@ pub struct Snapshot {
     pub dropped: BTreeMap<DropReason, u64>,
     /// Records in memory, waiting for Kafka.
     pub queued: i64,
-    /// Bytes that the queued records take in memory: value, key and overhead.
+    /// Bytes that the queued records take in memory: value, key, headers and overhead.
     pub queued_bytes: i64,
+    /// Records that went to the default topic because their own could not be used. Not an outcome.
+    pub redirected: u64,
 }
 
 impl Snapshot {
@@ -155,6 +161,11 @@ impl Metrics {
         *counters.dropped.entry(reason).or_default() += 1;
     }
 
+    /// A record goes to the default topic, because its rule's topic came out as none or as one too many.
+    pub fn redirected(&self) {
+        self.shard().redirected += 1;
+    }
+
     /// All counters at one instant.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -166,6 +177,7 @@ impl Metrics {
             sum.success += shard.success;
             sum.queued += shard.queued;
             sum.queued_bytes += shard.queued_bytes;
+            sum.redirected += shard.redirected;
             for (error, count) in &shard.failed {
                 *sum.failed.entry(error.clone()).or_default() += count;
             }

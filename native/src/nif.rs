@@ -1,15 +1,16 @@
-//! The NIFs: terms in, terms out. Everything that knows rustler is here and in `atoms`.
+//! The NIFs. Everything that knows rustler is here, in `terms` and in `atoms`.
 
 use std::time::Duration;
 
 use once_cell::sync::Lazy;
-use rustler::{Atom, Binary, Encoder, Env, ErlOption, ListIterator, NifRecord, NifResult, Term};
+use rustler::{Atom, Binary, Encoder, Env, ListIterator, NifResult, Term};
 
 use crate::atoms;
 use crate::config::Settings;
-use crate::event::{Client, Event, Message, OptionValue, Subscription};
+use crate::handle::{Handle, Status};
 use crate::metrics::{DropReason, Snapshot};
-use crate::pipeline::{Handle, Outcome, Status};
+use crate::pipeline::Outcome;
+use crate::terms::{Events, decode_events, hook_atom};
 
 /// The one global producer, and the counters that outlive it.
 static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
@@ -17,176 +18,16 @@ static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
 /// A record of this size costs about 10 us, one percent of a time slice.
 const BYTES_PER_PERCENT: usize = 16 * 1024;
 
+/// So many records of one call are made on a normal scheduler.
+const LIGHT_TOPICS: usize = 64;
+
 rustler::init!("emq_plugin_kafka_nif");
 
-#[derive(NifRecord)]
-#[tag = "publish"]
-#[rustler(decode)]
-struct PublishTerm<'a> {
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    topic: Binary<'a>,
-    payload: Binary<'a>,
-    qos: u8,
-    dup: bool,
-    retain: bool,
-    id: ErlOption<Binary<'a>>,
-    timestamp: i64,
-}
-
-#[derive(NifRecord)]
-#[tag = "connected"]
-#[rustler(decode)]
-struct ConnectedTerm<'a> {
-    connack: u8,
-    client: ClientTerm<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "disconnected"]
-#[rustler(decode)]
-struct DisconnectedTerm<'a> {
-    reason: Binary<'a>,
-    client: ClientTerm<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "client"]
-#[rustler(decode)]
-struct ClientTerm<'a> {
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    peerhost: Binary<'a>,
-    peerport: u16,
-    proto_ver: u8,
-    keepalive: u16,
-    clean_session: bool,
-    will_topic: ErlOption<Binary<'a>>,
-    connected_at: i64,
-}
-
-#[derive(NifRecord)]
-#[tag = "subscribed"]
-#[rustler(decode)]
-struct SubscribedTerm<'a> {
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    topic: Binary<'a>,
-    opts: Term<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "unsubscribed"]
-#[rustler(decode)]
-struct UnsubscribedTerm<'a> {
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    topic: Binary<'a>,
-    opts: Term<'a>,
-}
-
-/// Subscription options beyond this many are no subscription's.
-const MAX_OPTIONS: usize = 32;
-
-/// Reads an event; none when the term is not one that `emq_plugin_kafka_event` makes.
-fn decode_event(term: Term<'_>) -> Option<Event<'_>> {
-    if let Ok(publish) = term.decode::<PublishTerm<'_>>() {
-        return Some(Event::Publish(Message {
-            client_id: publish.client_id.as_slice(),
-            username: bytes(&publish.username),
-            topic: publish.topic.as_slice(),
-            payload: publish.payload.as_slice(),
-            qos: Some(publish.qos).filter(|qos| *qos <= 2)?,
-            dup: publish.dup,
-            retain: publish.retain,
-            id: match bytes(&publish.id) {
-                Some(id) if id.len() != 16 => return None,
-                id => id,
-            },
-            timestamp: publish.timestamp,
-        }));
-    }
-    if let Ok(term) = term.decode::<ConnectedTerm<'_>>() {
-        return Some(Event::Connected { connack: term.connack, client: client(&term.client) });
-    }
-    if let Ok(term) = term.decode::<DisconnectedTerm<'_>>() {
-        return Some(Event::Disconnected { reason: term.reason.as_slice(), client: client(&term.client) });
-    }
-    if let Ok(term) = term.decode::<SubscribedTerm<'_>>() {
-        return subscription(term.client_id, &term.username, term.topic, term.opts).map(Event::Subscribed);
-    }
-    if let Ok(term) = term.decode::<UnsubscribedTerm<'_>>() {
-        return subscription(term.client_id, &term.username, term.topic, term.opts).map(Event::Unsubscribed);
-    }
-    None
-}
-
-fn bytes<'a>(binary: &ErlOption<Binary<'a>>) -> Option<&'a [u8]> {
-    binary.as_ref().map(|binary| binary.as_slice())
-}
-
-fn client<'a>(term: &ClientTerm<'a>) -> Client<'a> {
-    Client {
-        client_id: term.client_id.as_slice(),
-        username: bytes(&term.username),
-        peerhost: term.peerhost.as_slice(),
-        peerport: term.peerport,
-        proto_ver: term.proto_ver,
-        keepalive: term.keepalive,
-        clean_session: term.clean_session,
-        will_topic: bytes(&term.will_topic),
-        connected_at: term.connected_at,
-    }
-}
-
-fn subscription<'a>(
-    client_id: Binary<'a>,
-    username: &ErlOption<Binary<'a>>,
-    topic: Binary<'a>,
-    opts: Term<'a>,
-) -> Option<Subscription<'a>> {
-    let mut decoded = Vec::new();
-    let mut rest = opts;
-    // Cell by cell, because a list iterator of rustler would panic on an improper list.
-    while !rest.is_empty_list() {
-        let (head, tail) = rest.list_get_cell().ok()?;
-        if decoded.len() == MAX_OPTIONS {
-            return None;
-        }
-        decoded.push(subscription_option(head)?);
-        rest = tail;
-    }
-    Some(Subscription {
-        client_id: client_id.as_slice(),
-        username: bytes(username),
-        topic: topic.as_slice(),
-        opts: decoded,
-    })
-}
-
-/// An element of a property list: `{Name, Value}`, or `Name` for a flag that is set.
-fn subscription_option<'a>(term: Term<'a>) -> Option<(String, OptionValue<'a>)> {
-    if let Ok(name) = term.atom_to_string() {
-        return Some((name, OptionValue::Bool(true)));
-    }
-    let (name, value) = term.decode::<(Term<'a>, Term<'a>)>().ok()?;
-    let name = name.atom_to_string().ok()?;
-    let value = if let Ok(value) = value.decode::<i64>() {
-        OptionValue::Int(value)
-    } else if let Ok(value) = value.decode::<bool>() {
-        OptionValue::Bool(value)
-    } else if let Ok(value) = value.decode::<Binary<'a>>() {
-        OptionValue::Text(value.as_slice())
-    } else {
-        OptionValue::Atom(value.atom_to_string().ok()?)
-    };
-    Some((name, value))
-}
-
-/// Queues the record of an event. Total: any term has an outcome, and is counted.
+/// Queues the records of an event. Total: any term has an outcome, and is counted. `heavy` means that nothing was done, because
+/// it would take too long here: `produce_large` is to be called.
 #[rustler::nif]
 fn produce<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
-    let outcome = submit(event);
+    let outcome = submit(event, false);
     if let Outcome::Queued(bytes) = outcome
         && bytes > BYTES_PER_PERCENT
     {
@@ -196,15 +37,24 @@ fn produce<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
     outcome_term(env, outcome)
 }
 
-/// The same on a dirty scheduler, for records that would take a normal one for too long.
+/// The same on a dirty scheduler.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn produce_large<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
-    outcome_term(env, submit(event))
+    outcome_term(env, submit(event, true))
 }
 
-fn submit(event: Term<'_>) -> Outcome {
-    match decode_event(event) {
-        Some(event) => HANDLE.submit(&event),
+fn submit(event: Term<'_>, patient: bool) -> Outcome {
+    match decode_events(event) {
+        Some(Events::One(event)) => HANDLE.submit(&event, patient),
+        Some(Events::Many(events)) if !patient && events.len() > LIGHT_TOPICS => Outcome::Heavy,
+        // None of these has a payload to be heavy with.
+        Some(Events::Many(events)) => {
+            events.iter().fold(Outcome::Ignored, |sum, event| match (sum, HANDLE.submit(event, true)) {
+                (Outcome::Queued(before), Outcome::Queued(bytes)) => Outcome::Queued(before + bytes),
+                (Outcome::Dropped(reason), _) => Outcome::Dropped(reason),
+                (_, outcome) => outcome,
+            })
+        }
         None => HANDLE.bad_event(),
     }
 }
@@ -213,6 +63,7 @@ fn outcome_term(env: Env<'_>, outcome: Outcome) -> Term<'_> {
     match outcome {
         Outcome::Queued(_) => atoms::ok().encode(env),
         Outcome::Ignored => atoms::ignored().encode(env),
+        Outcome::Heavy => atoms::heavy().encode(env),
         Outcome::Dropped(reason) => (atoms::error(), reason_atom(reason)).encode(env),
     }
 }
@@ -227,6 +78,7 @@ fn reason_atom(reason: DropReason) -> Atom {
         DropReason::Fatal => atoms::fatal(),
         DropReason::Purged => atoms::purged(),
         DropReason::Refused => atoms::refused(),
+        DropReason::MissingField => atoms::missing_field(),
     }
 }
 
@@ -283,7 +135,8 @@ fn status(env: Env<'_>) -> Term<'_> {
 fn stats(env: Env<'_>) -> NifResult<Term<'_>> {
     let snapshot = HANDLE.metrics().snapshot();
     let (failed, dropped) = (snapshot.failed_total(), snapshot.dropped_total());
-    let Snapshot { accepted, success, failed: failed_by, dropped: dropped_by, queued, queued_bytes } = snapshot;
+    let Snapshot { accepted, success, failed: failed_by, dropped: dropped_by, queued, queued_bytes, redirected } =
+        snapshot;
     let dropped_by = DropReason::ALL.map(|reason| (reason_atom(reason), dropped_by.get(&reason).copied().unwrap_or(0)));
     Term::map_from_pairs(
         env,
@@ -298,8 +151,15 @@ fn stats(env: Env<'_>) -> NifResult<Term<'_>> {
             (atoms::spooled(), 0.encode(env)),
             (atoms::queued(), queued.encode(env)),
             (atoms::queued_bytes(), queued_bytes.encode(env)),
+            (atoms::redirected(), redirected.encode(env)),
         ],
     )
+}
+
+/// The hooks that some rule needs; none while no producer is open.
+#[rustler::nif]
+fn hooks(env: Env<'_>) -> Term<'_> {
+    HANDLE.events().into_iter().map(hook_atom).collect::<Vec<_>>().encode(env)
 }
 
 /// Takes what waits to be logged: `[{Kind, Text, Count}]`.

@@ -1,189 +1,247 @@
-//! From an event to a record in the producer's queue, and the one handle that everybody shares.
+//! From an event to its records in the producer's queue.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use arc_swap::ArcSwapOption;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Settings;
+use crate::context::Context;
 use crate::encode::Encoder;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::metrics::{DropReason, Metrics};
-use crate::notices::Notices;
-use crate::produce::{OpenError, Producer};
-use crate::route::route;
+use crate::native_parts::TopicHandle;
+use crate::produce::{OpenError, Producer, Record};
+use crate::record::{Identity, fill};
+use crate::route::{Routes, matches};
+use crate::rule::{Destination, Rule};
+use crate::template::Template;
 
-/// A thread's encoding buffer keeps up to this much; what a rare large record needed beyond it is given back.
-const KEPT_BUFFER: usize = 1 << 20;
+/// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
+const KEPT_BUFFERS: usize = 1 << 20;
 
-/// How long a close waits for calls that still use the pipeline. Each takes microseconds.
-const CALLERS_TIMEOUT: Duration = Duration::from_secs(5);
+/// An event may cost a normal scheduler as much as reading this many bytes, well below a millisecond. What costs more belongs on
+/// a dirty one.
+const LIGHT_BYTES: usize = 128 * 1024;
+
+/// What a record costs beside its payload, in bytes read: about a microsecond.
+const RECORD_COST: usize = 1024;
 
 /// Everything a record passes on its way.
-struct Pipeline {
+///
+/// Fields are dropped in this order: the rules' topic handles before the producer that they belong to.
+pub struct Pipeline {
+    /// By kind of event, in the order of `EventKind::ALL`.
+    routes: [Vec<Route>; EventKind::ALL.len()],
     encoder: Encoder,
     producer: Producer,
+    node: String,
     settings: Settings,
+    opened: i64,
+    /// Numbers the records that need an identity of their own.
+    records: AtomicU64,
+}
+
+/// A rule with its topic looked up.
+struct Route {
+    rule: Rule,
+    topic: RouteTopic,
+    payload_reads: usize,
+}
+
+enum RouteTopic {
+    Default,
+    Fixed(TopicHandle),
+    Template(Template),
+}
+
+/// The buffers that a record is made in, used again for the next one.
+#[derive(Default)]
+struct Buffers {
+    /// The event as JSON, made when the first rule asks for it.
+    json: Vec<u8>,
+    /// The value of another format.
+    value: Vec<u8>,
+    key: Vec<u8>,
+    topic: Vec<u8>,
+}
+
+impl Buffers {
+    fn capacity(&self) -> usize {
+        self.json.capacity() + self.value.capacity() + self.key.capacity() + self.topic.capacity()
+    }
 }
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its record is queued; this many bytes were encoded.
+    /// All its records are queued; this many bytes were encoded.
     Queued(usize),
-    /// No record is made of such an event.
+    /// No rule wants it.
     Ignored,
-    /// Its record was dropped.
+    /// A record was dropped, for this reason.
     Dropped(DropReason),
+    /// Nothing was done: this takes longer than a normal scheduler should be held. Ask again on a dirty one.
+    Heavy,
 }
 
-/// Whether the plugin forwards.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Status {
-    /// No producer is open.
-    Closed,
-    /// A producer is open, with these settings (secrets replaced).
-    Open(Vec<(String, String)>),
-    /// A producer is open, but librdkafka says that it can go on no more.
-    Fatal(Vec<(String, String)>),
-}
-
-/// What a close left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed {
-    /// Records that were given up, each counted as `dropped.purged`.
-    pub given_up: usize,
-}
-
-/// The pipeline that is open at the moment, if any, and the counters, which stay.
-///
-/// Any thread may submit at any time, also while another opens or closes: it finds the pipeline or counts
-/// `dropped.closed`.
-#[derive(Default)]
-pub struct Handle {
-    current: ArcSwapOption<Pipeline>,
-    /// Held by whoever opens or closes.
-    lifecycle: Mutex<()>,
-    metrics: Arc<Metrics>,
-    notices: Arc<Notices>,
-}
-
-impl Handle {
-    /// The counters.
-    #[must_use]
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// What waits to be logged.
-    #[must_use]
-    pub fn notices(&self) -> &Notices {
-        &self.notices
-    }
-
-    /// Opens the pipeline for the node named `node`. Returns false, and changes nothing, when it is open already.
+impl Pipeline {
+    /// Compiles the routes of the settings around an open producer.
     ///
     /// # Errors
     ///
-    /// What librdkafka or the operating system refused.
-    pub fn open(&self, settings: Settings, node: &str) -> Result<bool, OpenError> {
-        let _alone = self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.current.load().is_some() {
-            return Ok(false);
+    /// librdkafka refused a topic.
+    pub fn new(settings: Settings, producer: Producer, node: &str) -> Result<Self, OpenError> {
+        let mut routes = [const { Vec::new() }; EventKind::ALL.len()];
+        for rule in Routes::new(settings.rules.clone(), settings.format).into_rules() {
+            let topic = match &rule.topic {
+                None => RouteTopic::Default,
+                Some(Destination::Fixed(topic)) => RouteTopic::Fixed(producer.open_topic(topic)?),
+                Some(Destination::Template(template)) => RouteTopic::Template(template.clone()),
+            };
+            let payload_reads = rule.payload_reads();
+            if let Some(of_kind) = routes.get_mut(rule.kind as usize) {
+                of_kind.push(Route { rule, topic, payload_reads });
+            }
         }
-        let producer = Producer::open(&settings, Arc::clone(&self.metrics), Arc::clone(&self.notices))?;
         let encoder = Encoder::new(settings.encode_payload, node);
-        self.current.store(Some(Arc::new(Pipeline { encoder, producer, settings })));
-        Ok(true)
+        let node = node.to_owned();
+        Ok(Self { routes, encoder, producer, node, settings, opened: now(), records: AtomicU64::new(0) })
     }
 
-    /// Closes the pipeline: from now on events count as `dropped.closed`; what is queued is delivered within
-    /// `timeout` or given up. None when nothing was open.
-    ///
-    /// Waits: never call it on a normal scheduler.
-    pub fn close(&self, timeout: Duration) -> Option<Closed> {
-        let _alone = self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pipeline = self.current.swap(None)?;
-        // Calls that found the pipeline before the swap are still using it, for microseconds. The last user must be
-        // us: whoever drops the producer waits for its threads, and a scheduler must not.
-        let deadline = Instant::now() + CALLERS_TIMEOUT;
-        loop {
-            match Arc::try_unwrap(pipeline) {
-                Ok(Pipeline { producer, .. }) => return Some(Closed { given_up: producer.close(timeout) }),
-                Err(shared) if Instant::now() < deadline => {
-                    pipeline = shared;
-                    std::thread::yield_now();
-                }
-                Err(shared) => {
-                    // A caller that never came back. Leaking its producer is the only safe thing left.
-                    let text = "a caller is stuck in the producer, which therefore was not closed";
-                    self.notices.push("stuck", text.to_owned());
-                    std::mem::forget(shared);
-                    return Some(Closed { given_up: 0 });
-                }
-            }
-        }
+    fn routes(&self, kind: EventKind) -> &[Route] {
+        self.routes.get(kind as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Turns an event into a record and queues it. Takes microseconds, never waits.
-    pub fn submit(&self, event: &Event<'_>) -> Outcome {
-        let pipeline = self.current.load();
-        let Some(pipeline) = pipeline.as_deref() else {
-            self.metrics.dropped(DropReason::Closed);
-            return Outcome::Dropped(DropReason::Closed);
-        };
-        let Some(route) = route(event) else { return Outcome::Ignored };
-        if let Err(reason) = pipeline.producer.admit(least_size(event)) {
-            self.metrics.dropped(reason);
-            return Outcome::Dropped(reason);
-        }
-        let ts = now();
-        with_buffer(|buffer| {
-            pipeline.encoder.encode(event, ts, buffer);
-            match pipeline.producer.produce(route.key, buffer, ts) {
-                Ok(()) => Outcome::Queued(buffer.len()),
-                Err(reason) => Outcome::Dropped(reason),
-            }
-        })
-    }
-
-    /// Counts a hook call that was no event.
-    pub fn bad_event(&self) -> Outcome {
-        self.metrics.dropped(DropReason::BadEvent);
-        Outcome::Dropped(DropReason::BadEvent)
-    }
-
-    /// Whether a producer is open, and with what.
+    /// The events that some rule wants.
     #[must_use]
-    pub fn status(&self) -> Status {
-        match self.current.load().as_deref() {
-            None => Status::Closed,
-            Some(pipeline) if pipeline.producer.is_fatal() => Status::Fatal(pipeline.settings.redacted()),
-            Some(pipeline) => Status::Open(pipeline.settings.redacted()),
+    pub fn events(&self) -> Vec<EventKind> {
+        EventKind::ALL.into_iter().filter(|kind| !self.routes(*kind).is_empty()).collect()
+    }
+
+    /// Whether the records of an event take long together: payload times reads, and names, over all rules that match.
+    #[must_use]
+    pub fn is_heavy(&self, event: &Event<'_>) -> bool {
+        let payload = event.message().map_or(0, |message| message.payload.len());
+        let names =
+            event.client_id.len() + event.username.map_or(0, <[u8]>::len) + event.topic().map_or(0, <[u8]>::len);
+        let cost = |route: &Route| {
+            payload.saturating_mul(route.payload_reads).saturating_add(names).saturating_add(RECORD_COST)
+        };
+        let routes = self.routes(event.kind);
+        // Nearly always light, even if all of them should match: nothing to match twice then.
+        if routes.iter().map(cost).fold(0, usize::saturating_add) <= LIGHT_BYTES {
+            return false;
         }
+        let context = Context::new(event, &self.node, 0);
+        let matched = routes.iter().filter(|route| matches(&route.rule, &context)).map(cost);
+        matched.fold(0, usize::saturating_add) > LIGHT_BYTES
+    }
+
+    /// Turns an event into its records and queues them, each counted whatever becomes of it.
+    pub fn submit(&self, event: &Event<'_>, metrics: &Metrics) -> Outcome {
+        let context = Context::new(event, &self.node, now());
+        let mut outcome = Outcome::Ignored;
+        with_buffers(|buffers| {
+            for route in self.routes(event.kind).iter().filter(|route| matches(&route.rule, &context)) {
+                let result = self.produce(route, &context, buffers, metrics);
+                outcome = match (outcome, result) {
+                    (Outcome::Dropped(reason), _) | (_, Err(reason)) => Outcome::Dropped(reason),
+                    (Outcome::Queued(before), Ok(bytes)) => Outcome::Queued(before + bytes),
+                    (_, Ok(bytes)) => Outcome::Queued(bytes),
+                };
+            }
+        });
+        outcome
+    }
+
+    /// Whether librdkafka has given the producer up.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.producer.is_fatal()
+    }
+
+    /// The settings, secrets replaced.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(String, String)> {
+        self.settings.redacted()
+    }
+
+    /// Delivers what is queued within `timeout` or gives it up; returns how many records were given up. Waits.
+    #[must_use]
+    pub fn close(self, timeout: Duration) -> usize {
+        let Self { routes, producer, .. } = self;
+        // Their topic handles must be gone before the client is.
+        drop(routes);
+        producer.close(timeout)
+    }
+
+    /// One record of one rule: counted, whatever becomes of it.
+    fn produce(
+        &self,
+        route: &Route,
+        context: &Context<'_, '_>,
+        buffers: &mut Buffers,
+        metrics: &Metrics,
+    ) -> Result<usize, DropReason> {
+        let drop = |reason| {
+            metrics.dropped(reason);
+            reason
+        };
+        let missing = |_| drop(DropReason::MissingField);
+        self.producer.admit(least_size(route, context.event)).map_err(drop)?;
+        buffers.key.clear();
+        route.rule.key.render(context, &mut buffers.key).map_err(missing)?;
+        if let RouteTopic::Template(template) = &route.topic {
+            buffers.topic.clear();
+            template.render(context, &mut buffers.topic).map_err(missing)?;
+        }
+        let identity = Identity { opened: self.opened, number: self.records.fetch_add(1, Ordering::Relaxed) };
+        let (value, headers) =
+            fill(&route.rule, context, &self.encoder, identity, &mut buffers.json, &mut buffers.value)
+                .map_err(missing)?;
+        // Only for a record that is complete: a topic is opened, or the record redirected and counted.
+        let dynamic = match &route.topic {
+            RouteTopic::Template(_) => {
+                let topic = self.producer.dynamic_topic(&buffers.topic);
+                if topic.is_none() {
+                    metrics.redirected();
+                }
+                topic
+            }
+            RouteTopic::Default | RouteTopic::Fixed(_) => None,
+        };
+        let topic = match (&route.topic, &dynamic) {
+            (_, Some(topic)) => topic,
+            (RouteTopic::Fixed(topic), _) => topic,
+            _ => self.producer.default_topic(),
+        };
+        let key = Some(buffers.key.as_slice()).filter(|key| !key.is_empty());
+        let record = Record { topic, key, value, headers: &headers, timestamp: context.ts };
+        self.producer.produce(&record).map(|()| value.map_or(0, <[u8]>::len))
     }
 }
 
-/// The value of a record is at least as large as the payload in it.
-fn least_size(event: &Event<'_>) -> usize {
-    match event {
-        Event::Publish(message) => message.payload.len(),
-        _ => 0,
+/// The value of a record that has the payload in it is at least as large as that.
+fn least_size(route: &Route, event: &Event<'_>) -> usize {
+    use crate::rule::Format;
+    match (&route.rule.format, event.message()) {
+        (_, None) => 0,
+        (Format::Template(template), Some(message)) => message.payload.len().saturating_mul(template.whole_payloads()),
+        (_, Some(message)) => message.payload.len(),
     }
 }
 
-/// Runs `encode` with the thread's empty buffer.
-fn with_buffer<T>(encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+/// Runs `make` with the thread's buffers, without an event in them.
+fn with_buffers<T>(make: impl FnOnce(&mut Buffers) -> T) -> T {
     thread_local! {
-        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        static BUFFERS: RefCell<Buffers> = RefCell::default();
     }
-    // Taken out and put back, so that nothing can find it borrowed; a thread being torn down has none to keep.
-    let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
-    buffer.clear();
-    let result = encode(&mut buffer);
-    if buffer.capacity() <= KEPT_BUFFER {
-        BUFFER.try_with(|kept| kept.replace(buffer)).ok();
+    // Taken out and put back, so that nothing can find them borrowed; a thread being torn down has none to keep.
+    let mut buffers = BUFFERS.try_with(RefCell::take).unwrap_or_default();
+    buffers.json.clear();
+    let result = make(&mut buffers);
+    if buffers.capacity() <= KEPT_BUFFERS {
+        BUFFERS.try_with(|kept| kept.replace(buffers)).ok();
     }
     result
 }

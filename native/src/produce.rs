@@ -11,8 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings::{
-    RD_KAFKA_MSG_F_COPY, rd_kafka_flush, rd_kafka_producev, rd_kafka_purge, rd_kafka_resp_err_t,
-    rd_kafka_topic_destroy, rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_vtype_t,
+    RD_KAFKA_MSG_F_COPY, rd_kafka_flush, rd_kafka_producev, rd_kafka_purge, rd_kafka_resp_err_t, rd_kafka_vtype_t,
 };
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -22,11 +21,17 @@ use thiserror::Error;
 use crate::config::Settings;
 use crate::delivery::{Budget, Delivery};
 use crate::metrics::{DropReason, Metrics};
+use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::notices::Notices;
+use crate::record::Header;
 use crate::topic::{KafkaTopic, TopicError};
+use crate::topics::DynamicTopics;
 
 /// What librdkafka holds of its own for each queued message, measured; it counts payloads only.
 const MESSAGE_OVERHEAD: usize = 250;
+
+/// What librdkafka holds of its own for each header.
+const HEADER_OVERHEAD: usize = 50;
 
 /// `RD_KAFKA_PARTITION_UA`: let the partitioner choose.
 const PARTITION_BY_KEY: i32 = -1;
@@ -64,43 +69,35 @@ impl From<KafkaError> for OpenError {
     }
 }
 
-/// A topic handle of librdkafka, given back when dropped.
+/// One record on its way to librdkafka.
 #[derive(Debug)]
-struct TopicHandle(*mut rd_kafka_topic_t);
-
-// SAFETY: librdkafka's topic handles may be used from any thread at once (rdkafka.h, "thread safe").
-unsafe impl Send for TopicHandle {}
-// SAFETY: as above.
-unsafe impl Sync for TopicHandle {}
-
-impl TopicHandle {
-    fn new(client: &BaseProducer<Delivery>, topic: &KafkaTopic) -> Result<Self, OpenError> {
-        // SAFETY: the client is alive for the call, the name is NUL-terminated, and a null configuration means the
-        // client's default one. The handle keeps its own count of references to the client's parts.
-        let handle = unsafe {
-            rd_kafka_topic_new(client.client().native_ptr(), topic.as_c_str().as_ptr(), std::ptr::null_mut())
-        };
-        if handle.is_null() {
-            // SAFETY: reads librdkafka's thread-local last error.
-            let error = unsafe { rdkafka::bindings::rd_kafka_last_error() };
-            return Err(OpenError::TopicHandle(error.into()));
-        }
-        Ok(Self(handle))
-    }
+pub struct Record<'a> {
+    /// The topic.
+    pub topic: &'a TopicHandle,
+    /// The key. None lets the partitioner choose at random.
+    pub key: Option<&'a [u8]>,
+    /// The value. None is a null value: a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers.
+    pub headers: &'a [Header<'a>],
+    /// When the hook ran, in ms since 1970.
+    pub timestamp: i64,
 }
 
-impl Drop for TopicHandle {
-    fn drop(&mut self) {
-        // SAFETY: the handle came from `rd_kafka_topic_new` and is given back once.
-        unsafe { rd_kafka_topic_destroy(self.0) }
+impl Record<'_> {
+    /// What the record takes in memory.
+    fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| HEADER_OVERHEAD + name.len() + value.len()).sum();
+        MESSAGE_OVERHEAD + self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
     }
 }
 
 /// An open producer.
 ///
-/// Fields are dropped in this order: the topic handle before the client that it belongs to.
+/// Fields are dropped in this order: the topic handles before the client that they belong to.
 pub struct Producer {
     topic: TopicHandle,
+    dynamic: DynamicTopics<TopicHandle>,
     client: Arc<BaseProducer<Delivery>>,
     budget: Arc<Budget>,
     metrics: Arc<Metrics>,
@@ -121,7 +118,7 @@ impl Producer {
         let budget = Arc::new(Budget::new(settings.max_messages, settings.max_bytes));
         let context = Delivery { metrics: Arc::clone(&metrics), budget: Arc::clone(&budget), notices };
         let client = Arc::new(BaseProducer::from_config_and_context(&config, context)?);
-        let topic = TopicHandle::new(&client, &KafkaTopic::new(&settings.topic)?)?;
+        let topic = TopicHandle::new(&client, &KafkaTopic::new(&settings.topic)?).map_err(OpenError::TopicHandle)?;
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new()
             .name("emq_kafka_dr".to_owned())
@@ -134,7 +131,8 @@ impl Producer {
                 }
             })
             .map_err(OpenError::Thread)?;
-        Ok(Self { topic, client, budget, metrics, max_message_bytes, stop, thread: Some(thread) })
+        let dynamic = DynamicTopics::new(settings.max_dynamic_topics);
+        Ok(Self { topic, dynamic, client, budget, metrics, max_message_bytes, stop, thread: Some(thread) })
     }
 
     /// Whether a record with a value of at least `bytes` has a chance: asked before it is encoded.
@@ -152,19 +150,40 @@ impl Producer {
         }
     }
 
+    /// The default topic.
+    #[must_use]
+    pub const fn default_topic(&self) -> &TopicHandle {
+        &self.topic
+    }
+
+    /// A topic of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// librdkafka made no handle.
+    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<TopicHandle, OpenError> {
+        TopicHandle::new(&self.client, topic).map_err(OpenError::TopicHandle)
+    }
+
+    /// The topic that client data asks for. None where it makes no topic, or one too many.
+    #[must_use]
+    pub fn dynamic_topic(&self, wanted: &[u8]) -> Option<Arc<TopicHandle>> {
+        self.dynamic.get(wanted, |topic| self.open_topic(topic).ok())
+    }
+
     /// Hands one record to librdkafka, which copies it, and counts it: queued, or dropped for a reason.
     ///
     /// # Errors
     ///
     /// The reason why the record was dropped.
-    pub fn produce(&self, key: Option<&[u8]>, value: &[u8], timestamp: i64) -> Result<(), DropReason> {
-        let bytes = MESSAGE_OVERHEAD + key.map_or(0, <[u8]>::len) + value.len();
+    pub fn produce(&self, record: &Record<'_>) -> Result<(), DropReason> {
+        let bytes = record.bytes();
         if !self.budget.reserve(bytes) {
             self.metrics.dropped(DropReason::QueueFull);
             return Err(DropReason::QueueFull);
         }
         self.metrics.queued(bytes);
-        match self.enqueue(key, value, timestamp, bytes) {
+        match self.enqueue(record, bytes) {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
             error => {
                 self.budget.release(bytes);
@@ -175,33 +194,43 @@ impl Producer {
         }
     }
 
-    fn enqueue(&self, key: Option<&[u8]>, value: &[u8], timestamp: i64, opaque: usize) -> rd_kafka_resp_err_t {
-        let (key, key_length) = key.map_or((std::ptr::null(), 0), |key| (key.as_ptr(), key.len()));
+    fn enqueue(&self, record: &Record<'_>, opaque: usize) -> rd_kafka_resp_err_t {
+        let (key, key_length) = raw_parts(record.key);
+        let (value, value_length) = raw_parts(record.value);
+        let headers = NativeHeaders::new(record.headers);
         // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
         // that rdkafka.h gives for it, and the list ends with END. The flag COPY makes librdkafka copy value
-        // and key before it returns; it reads them only. The opaque is a number that nobody dereferences.
-        unsafe {
+        // and key before it returns; it reads them only. Null headers are none. The opaque is a number that nobody
+        // dereferences.
+        let result = unsafe {
             rd_kafka_producev(
                 self.client.client().native_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
-                self.topic.0,
+                record.topic.as_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
                 PARTITION_BY_KEY,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
                 RD_KAFKA_MSG_F_COPY,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
-                value.as_ptr().cast::<c_void>(),
-                value.len(),
+                value,
+                value_length,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
-                key.cast::<c_void>(),
+                key,
                 key_length,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
+                NativeHeaders::as_ptr(headers.as_ref()),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
-                timestamp,
+                record.timestamp,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
                 opaque as *mut c_void,
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
             )
+        };
+        if result == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            // The record owns them now.
+            std::mem::forget(headers);
         }
+        result
     }
 
     /// Whether librdkafka has declared this producer unusable.
@@ -248,6 +277,18 @@ impl Producer {
             }
         }
     }
+}
+
+impl Drop for Producer {
+    /// A producer that is dropped without a close must not leave its thread behind, which would keep the client alive.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// An absent key or value is null, which is not the same as an empty one.
+fn raw_parts(bytes: Option<&[u8]>) -> (*const c_void, usize) {
+    bytes.map_or((std::ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len()))
 }
 
 /// Why librdkafka did not take a record.

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{assert_adds_up, cluster, consume, nobody, publish, settings, wait_for};
+use emq_plugin_kafka_nif::handle::{Handle, Status};
 use emq_plugin_kafka_nif::metrics::DropReason;
-use emq_plugin_kafka_nif::pipeline::{Handle, Outcome, Status};
+use emq_plugin_kafka_nif::pipeline::Outcome;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -26,7 +27,7 @@ fn every_record_arrives_once_in_order_of_its_client() {
     let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     for n in 0..1000 {
         let client = format!("c{}", n % 7);
-        assert!(queued(handle.submit(&publish(client.as_bytes(), n.to_string().as_bytes()))));
+        assert!(queued(handle.submit(&publish(client.as_bytes(), n.to_string().as_bytes()), false)));
     }
     let closed = handle.close(LONG).expect("it was open");
     let after = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
@@ -40,8 +41,7 @@ fn every_record_arrives_once_in_order_of_its_client() {
         let mine: Vec<_> = records.iter().filter(|r| r.key.as_ref() == Some(&key)).collect();
         let payloads: Vec<u32> = mine
             .iter()
-            .filter_map(|r| r.value["message"]["payload"].as_str())
-            .filter_map(|payload| payload.parse().ok())
+            .filter_map(|r| r.json()["message"]["payload"].as_str().and_then(|payload| payload.parse().ok()))
             .collect();
         assert_eq!(payloads, (0..1000).filter(|n| n % 7 == client).collect::<Vec<_>>());
         assert!(mine.iter().all(|r| r.partition == mine[0].partition), "one client, one partition");
@@ -49,7 +49,7 @@ fn every_record_arrives_once_in_order_of_its_client() {
     for record in &records {
         let timestamp = record.timestamp.expect("a timestamp");
         assert!((before..=after).contains(&u128::try_from(timestamp).expect("positive")));
-        assert_eq!(record.value["ts"].as_i64(), Some(timestamp), "the record's time is the hook's");
+        assert_eq!(record.json()["ts"].as_i64(), Some(timestamp), "the record's time is the hook's");
     }
 }
 
@@ -58,7 +58,7 @@ fn drops_when_the_queue_is_full_and_counts_what_a_stop_gives_up() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[("queue_max_messages", "10")]), "n@h").expect("opened");
     for n in 0..25 {
-        let outcome = handle.submit(&publish(b"c", b"x"));
+        let outcome = handle.submit(&publish(b"c", b"x"), false);
         if n < 10 {
             assert!(queued(outcome));
         } else {
@@ -79,7 +79,7 @@ fn the_bound_in_bytes_counts_keys_and_overhead() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[("queue_max_size", "100000")]), "n@h").expect("opened");
     let key = [b'k'; 1000];
-    let taken = (0..1000).filter(|_| queued(handle.submit(&publish(&key, b"x")))).count();
+    let taken = (0..1000).filter(|_| queued(handle.submit(&publish(&key, b"x"), false))).count();
     // Each record has its key twice (once in the JSON), and some 250 bytes of librdkafka's own.
     assert!((30..=44).contains(&taken), "{taken}");
     let bytes = handle.metrics().snapshot().queued_bytes;
@@ -93,13 +93,13 @@ fn what_kafka_would_never_take_is_dropped_at_once() {
     let handle = Handle::default();
     let settings = settings(&cluster.bootstrap_servers(), &[("rdkafka.message.max.bytes", "2000")]);
     handle.open(settings, "n@h").expect("opened");
-    assert_eq!(handle.submit(&publish(b"c", &[b'x'; 2001])), Outcome::Dropped(DropReason::TooLarge));
+    assert_eq!(handle.submit(&publish(b"c", &[b'x'; 2001]), false), Outcome::Dropped(DropReason::TooLarge));
     assert_eq!(
-        handle.submit(&publish(b"c", &[b'x'; 1990])),
+        handle.submit(&publish(b"c", &[b'x'; 1990]), false),
         Outcome::Dropped(DropReason::TooLarge),
         "too large once it is JSON"
     );
-    assert!(queued(handle.submit(&publish(b"c", &[b'x'; 1000]))));
+    assert!(queued(handle.submit(&publish(b"c", &[b'x'; 1000]), false)));
     assert_eq!(handle.close(LONG).map(|closed| closed.given_up), Some(0));
     let counters = handle.metrics().snapshot();
     assert_eq!((counters.success, counters.dropped.get(&DropReason::TooLarge)), (1, Some(&2)));
@@ -111,11 +111,11 @@ fn waits_for_a_kafka_that_is_down_and_delivers_when_it_is_back() {
     let handle = Handle::default();
     let quick = [("rdkafka.reconnect.backoff.max.ms", "200")];
     handle.open(settings(&cluster.bootstrap_servers(), &quick), "n@h").expect("opened");
-    assert!(queued(handle.submit(&publish(b"c", b"first"))));
+    assert!(queued(handle.submit(&publish(b"c", b"first"), false)));
     wait_for(&handle, "first record", |s| s.success == 1);
     cluster.broker_down(1).expect("down");
     for _ in 0..100 {
-        assert!(queued(handle.submit(&publish(b"c", b"later"))));
+        assert!(queued(handle.submit(&publish(b"c", b"later"), false)));
     }
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(handle.metrics().snapshot().queued, 100, "nothing was given up");
@@ -133,7 +133,7 @@ fn a_record_that_kafka_refuses_is_counted_with_its_reason() {
     let handle = Handle::default();
     handle.open(settings(&cluster.bootstrap_servers(), &[("idempotence", "false")]), "n@h").expect("opened");
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
-    assert!(queued(handle.submit(&publish(b"c", b"x"))));
+    assert!(queued(handle.submit(&publish(b"c", b"x"), false)));
     let counters = wait_for(&handle, "refusal", |s| s.failed_total() == 1);
     assert_eq!(counters.failed.get("topic_authorization_failed"), Some(&1), "{counters:?}");
     handle.close(LONG);
@@ -142,7 +142,7 @@ fn a_record_that_kafka_refuses_is_counted_with_its_reason() {
 #[test]
 fn without_a_producer_events_count_as_closed() {
     let handle = Handle::default();
-    assert_eq!(handle.submit(&publish(b"c", b"x")), Outcome::Dropped(DropReason::Closed));
+    assert_eq!(handle.submit(&publish(b"c", b"x"), false), Outcome::Dropped(DropReason::Closed));
     assert_eq!(handle.close(LONG), None);
     assert_eq!(handle.status(), Status::Closed);
     assert_eq!(handle.metrics().snapshot().dropped.get(&DropReason::Closed), Some(&1));
@@ -170,11 +170,8 @@ fn what_librdkafka_refuses_is_reported_in_its_words() {
 fn sys_messages_become_no_records() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[]), "n@h").expect("opened");
-    let mut event = publish(b"broker", b"1");
-    if let emq_plugin_kafka_nif::event::Event::Publish(message) = &mut event {
-        message.topic = b"$SYS/brokers/n/uptime";
-    }
-    assert_eq!(handle.submit(&event), Outcome::Ignored);
+    let event = common::publish_to(b"broker", b"$SYS/brokers/n/uptime", b"1");
+    assert_eq!(handle.submit(&event, false), Outcome::Ignored);
     assert_eq!(handle.metrics().snapshot().accepted, 0);
     handle.close(Duration::ZERO);
 }
@@ -191,7 +188,7 @@ fn callers_in_flight_never_notice_a_stop_and_start() {
                 let client = format!("c{n}");
                 let mut submitted = 0_u64;
                 while !stop.load(Ordering::Relaxed) {
-                    handle.submit(&publish(client.as_bytes(), b"x"));
+                    handle.submit(&publish(client.as_bytes(), b"x"), false);
                     submitted += 1;
                     if submitted.is_multiple_of(64) {
                         std::thread::yield_now();
@@ -227,7 +224,7 @@ fn a_fatal_producer_is_told_and_can_be_replaced() {
         RDKafkaApiKey::InitProducerId,
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED],
     );
-    handle.submit(&publish(b"c", b"x"));
+    handle.submit(&publish(b"c", b"x"), false);
     let deadline = Instant::now() + common::DEADLINE;
     while !matches!(handle.status(), Status::Fatal(_)) {
         assert!(Instant::now() < deadline, "not fatal: {:?}", handle.notices().take());
@@ -235,7 +232,7 @@ fn a_fatal_producer_is_told_and_can_be_replaced() {
     }
     assert!(handle.close(Duration::ZERO).is_some());
     handle.open(settings(&cluster.bootstrap_servers(), &[]), "n@h").expect("opened again");
-    handle.submit(&publish(b"c", b"y"));
+    handle.submit(&publish(b"c", b"y"), false);
     wait_for(&handle, "a record of the new producer", |s| s.success == 1);
     handle.close(LONG);
 }

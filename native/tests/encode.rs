@@ -2,13 +2,19 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use base64::Engine as _;
+use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
-use emq_plugin_kafka_nif::event::{Client, Event, Message, OptionValue, Subscription};
+use emq_plugin_kafka_nif::event::{
+    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
+};
 use serde_json::{Value, json};
+
+const NOW: i64 = 1_700_000_000_000;
 
 fn encode_with(payload: PayloadEncoding, event: &Event<'_>) -> Value {
     let mut out = Vec::new();
-    Encoder::new(payload, "emq@127.0.0.1").encode(event, 1_700_000_000_000, &mut out);
+    let node = "emq@127.0.0.1";
+    Encoder::new(payload, node).encode(&Context::new(event, node, NOW), &mut out);
     serde_json::from_slice(&out).unwrap_or_else(|e| panic!("{e} in {}", String::from_utf8_lossy(&out)))
 }
 
@@ -18,8 +24,6 @@ fn encode(event: &Event<'_>) -> Value {
 
 fn message<'a>() -> Message<'a> {
     Message {
-        client_id: b"c1",
-        username: Some(b"u"),
         topic: b"a/b",
         payload: b"hello",
         qos: 1,
@@ -30,10 +34,16 @@ fn message<'a>() -> Message<'a> {
     }
 }
 
-fn client<'a>() -> Client<'a> {
-    Client {
-        client_id: b"c1",
-        username: None,
+fn event(kind: EventKind, detail: Detail<'_>) -> Event<'_> {
+    Event { kind, client_id: b"c1", username: Some(b"u"), detail }
+}
+
+fn publish(message: Message<'_>) -> Event<'_> {
+    event(EventKind::MessagePublish, Detail::Message(message, None))
+}
+
+fn connection<'a>() -> Connection<'a> {
+    Connection {
         peerhost: b"127.0.0.1",
         peerport: 50_000,
         proto_ver: 4,
@@ -47,7 +57,7 @@ fn client<'a>() -> Client<'a> {
 #[test]
 fn a_publish() {
     assert_eq!(
-        encode(&Event::Publish(message())),
+        encode(&publish(message())),
         json!({
             "type": "public", "client_id": "c1", "cluster_node": "emq@127.0.0.1", "ts": 1_700_000_000_000_i64,
             "message": {
@@ -61,7 +71,7 @@ fn a_publish() {
 #[test]
 fn a_publish_has_the_fields_of_the_old_plugin_in_its_order() {
     let mut out = Vec::new();
-    Encoder::new(PayloadEncoding::Auto, "n").encode(&Event::Publish(message()), 1, &mut out);
+    Encoder::new(PayloadEncoding::Auto, "n").encode(&Context::new(&publish(message()), "n", 1), &mut out);
     let text = String::from_utf8(out).expect("UTF-8");
     assert!(
         text.starts_with(
@@ -73,25 +83,26 @@ fn a_publish_has_the_fields_of_the_old_plugin_in_its_order() {
 
 #[test]
 fn an_absent_user_name_and_id_are_null() {
-    let value = encode(&Event::Publish(Message { username: None, id: None, ..message() }));
+    let value = encode(&Event { username: None, ..publish(Message { id: None, ..message() }) });
     assert_eq!((&value["message"]["username"], &value["message"]["id"]), (&Value::Null, &Value::Null));
 }
 
 #[test]
 fn a_connect_and_its_refusal() {
     let expected = json!({
-        "connack": 0, "username": null, "peerhost": "127.0.0.1", "peerport": 50_000, "proto_ver": 4, "keepalive": 60,
+        "connack": 0, "username": "u", "peerhost": "127.0.0.1", "peerport": 50_000, "proto_ver": 4, "keepalive": 60,
         "clean_session": true, "will_topic": "will/t", "connected_at": 5
     });
-    let value = encode(&Event::Connected { connack: 0, client: client() });
+    let value = encode(&event(EventKind::ClientConnected, Detail::Connected(0, connection())));
     assert_eq!((&value["type"], &value["message"]), (&json!("connected"), &expected));
-    let value = encode(&Event::Connected { connack: 4, client: client() });
+    let value = encode(&event(EventKind::ClientConnected, Detail::Connected(4, connection())));
     assert_eq!((&value["type"], &value["message"]["connack"]), (&json!("refused"), &json!(4)));
 }
 
 #[test]
 fn a_disconnect_has_its_reason() {
-    let value = encode(&Event::Disconnected { reason: b"keepalive_timeout", client: client() });
+    let detail = Detail::Disconnected(b"keepalive_timeout", connection());
+    let value = encode(&event(EventKind::ClientDisconnected, detail));
     assert_eq!(value["type"], json!("disconnected"));
     assert_eq!(value["message"]["reason"], json!("keepalive_timeout"));
 }
@@ -104,22 +115,49 @@ fn a_subscription_has_its_options_as_an_object() {
         ("local".to_owned(), OptionValue::Bool(true)),
         ("a\"b".to_owned(), OptionValue::Atom("$queue".to_owned())),
     ];
-    let subscription = Subscription { client_id: b"c", username: None, topic: b"a/+", opts };
-    let value = encode(&Event::Subscribed(subscription.clone()));
+    let of = |kind, opts| encode(&event(kind, Detail::Subscription(Subscription { topic: b"a/+", opts })));
+    let value = of(EventKind::SessionSubscribed, opts);
     assert_eq!(value["type"], json!("subscribed"));
     assert_eq!(
         value["message"],
-        json!({"username": null, "topic": "a/+", "opts": {"qos": 1, "share": "g\"1", "local": true, "a\"b": "$queue"}})
+        json!({"username": "u", "topic": "a/+", "opts": {"qos": 1, "share": "g\"1", "local": true, "a\"b": "$queue"}})
     );
-    let value = encode(&Event::Unsubscribed(Subscription { opts: vec![], ..subscription }));
+    let value = of(EventKind::SessionUnsubscribed, vec![]);
     assert_eq!((&value["type"], &value["message"]["opts"]), (&json!("unsubscribed"), &json!({})));
+    assert_eq!(of(EventKind::ClientSubscribe, vec![])["type"], json!("subscribe"));
+    assert_eq!(of(EventKind::ClientUnsubscribe, vec![])["type"], json!("unsubscribe"));
+}
+
+#[test]
+fn a_session_and_its_end() {
+    let value = encode(&event(EventKind::SessionCreated, Detail::Session(None)));
+    assert_eq!((&value["type"], &value["message"]), (&json!("session_created"), &json!({"username": "u"})));
+    let value = encode(&event(EventKind::SessionTerminated, Detail::Session(Some(b"expired"))));
+    assert_eq!(
+        (&value["type"], &value["message"]),
+        (&json!("session_terminated"), &json!({"username": "u", "reason": "expired"}))
+    );
+}
+
+#[test]
+fn a_message_received_has_its_publisher() {
+    for (kind, name) in [(EventKind::MessageDelivered, "delivered"), (EventKind::MessageAcked, "acked")] {
+        let publisher = Publisher { client_id: b"p", username: None };
+        let value = encode(&event(kind, Detail::Message(message(), Some(publisher))));
+        assert_eq!((&value["type"], &value["client_id"]), (&json!(name), &json!("c1")));
+        assert_eq!(
+            (&value["message"]["username"], &value["message"]["publisher"], &value["message"]["publisher_username"]),
+            (&json!("u"), &json!("p"), &Value::Null)
+        );
+        assert_eq!(value["message"]["payload"], json!("hello"));
+    }
 }
 
 #[test]
 fn a_payload_that_is_no_text_is_base64_and_says_so() {
     for length in 0..70_usize {
         let payload = vec![0xff; length + 1];
-        let value = encode(&Event::Publish(Message { payload: &payload, ..message() }));
+        let value = encode(&publish(Message { payload: &payload, ..message() }));
         let text = value["message"]["payload"].as_str().expect("text");
         assert_eq!(base64::engine::general_purpose::STANDARD.decode(text).expect("base64"), payload);
         assert_eq!(value["message"]["payload_encoding"], json!("base64"));
@@ -128,8 +166,8 @@ fn a_payload_that_is_no_text_is_base64_and_says_so() {
 
 #[test]
 fn payload_encoding_can_be_forced() {
-    let text = Event::Publish(message());
-    let binary = Event::Publish(Message { payload: b"a\xffb", ..message() });
+    let text = publish(message());
+    let binary = publish(Message { payload: b"a\xffb", ..message() });
     let value = encode_with(PayloadEncoding::Base64, &text);
     assert_eq!(
         (&value["message"]["payload"], &value["message"]["payload_encoding"]),
@@ -146,7 +184,7 @@ fn payload_encoding_can_be_forced() {
 
 #[test]
 fn ids_that_are_no_text_are_base64_and_say_so() {
-    let value = encode(&Event::Publish(Message { client_id: b"bad\xff", username: Some(b"\xfe"), ..message() }));
+    let value = encode(&Event { client_id: b"bad\xff", username: Some(b"\xfe"), ..publish(message()) });
     assert_eq!((&value["client_id"], &value["client_id_encoding"]), (&json!("YmFk/w=="), &json!("base64")));
     assert_eq!(
         (&value["message"]["username"], &value["message"]["username_encoding"]),
@@ -161,12 +199,8 @@ fn every_character_survives_the_escaping() {
     // At every offset, because the escaper works on blocks.
     for skip in 0..80 {
         let part: String = text.chars().skip(skip).collect();
-        let value = encode(&Event::Publish(Message {
-            client_id: part.as_bytes(),
-            topic: part.as_bytes(),
-            payload: part.as_bytes(),
-            ..message()
-        }));
+        let message = Message { topic: part.as_bytes(), payload: part.as_bytes(), ..message() };
+        let value = encode(&Event { client_id: part.as_bytes(), ..publish(message) });
         assert_eq!(value["client_id"].as_str(), Some(part.as_str()));
         assert_eq!(value["message"]["topic"].as_str(), Some(part.as_str()));
         assert_eq!(value["message"]["payload"].as_str(), Some(part.as_str()));

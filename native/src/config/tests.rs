@@ -18,6 +18,9 @@ fn reads_every_setting() {
         ("server", "a:1,b"),
         ("topic", "t"),
         ("encode_payload", "base64"),
+        ("hook.message.publish.1", r#"{"topic":"x"}"#),
+        ("format", "raw"),
+        ("topic_max_dynamic", "3"),
         ("queue_max_messages", "5"),
         ("queue_max_size", "2048"),
         ("linger", "7"),
@@ -32,6 +35,13 @@ fn reads_every_setting() {
         servers: "a:1,b:9092".into(),
         topic: "t".into(),
         encode_payload: PayloadEncoding::Base64,
+        format: FormatName::Raw,
+        // The general format counts for rules, wherever it stands.
+        rules: vec![
+            Rule::parse(EventKind::MessagePublish, r#"{"topic":"x","format":"raw"}"#, FormatName::Json)
+                .expect("a rule"),
+        ],
+        max_dynamic_topics: 3,
         max_messages: 5,
         max_bytes: 2048,
         linger: Duration::from_millis(7),
@@ -55,6 +65,8 @@ fn reports_every_wrong_setting_with_its_key_and_what_was_expected() {
             ("linger", "-1"),
             ("compression", "zip"),
             ("encode_payload", "hex"),
+            ("hook.message.published.1", "{}"),
+            ("hook.message.publish.2", "{\"topic\":\"a b\"}"),
             ("colour", "red"),
         ]),
         [
@@ -65,6 +77,8 @@ fn reports_every_wrong_setting_with_its_key_and_what_was_expected() {
             "emq.plugin.kafka.compression: expected one of none, gzip, snappy, lz4, zstd, got \"zip\"",
             "emq.plugin.kafka.encode_payload: expected one of auto, utf8, base64, got \"hex\"",
             "emq.plugin.kafka.colour: unknown setting; see etc/emq_plugin_kafka.conf for those there are",
+            "emq.plugin.kafka.hook.message.published.1: there is no event \"message.published\"; there are client.connected, client.disconnected, client.subscribe, client.unsubscribe, session.created, session.subscribed, session.unsubscribed, session.terminated, message.publish, message.delivered, message.acked",
+            "emq.plugin.kafka.hook.message.publish.2: topic: a Kafka topic name has the character ' '; legal are a-z A-Z 0-9 . _ -",
         ]
     );
 }

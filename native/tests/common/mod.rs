@@ -5,14 +5,15 @@
 use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::event::{Event, Message};
+use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
+use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::metrics::Snapshot;
-use emq_plugin_kafka_nif::pipeline::Handle;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::Message as _;
+use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::{Offset, TopicPartitionList};
 
 pub const TOPIC: &str = "mqtt";
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -39,17 +40,12 @@ pub fn nobody() -> String {
 }
 
 pub fn publish<'a>(client_id: &'a [u8], payload: &'a [u8]) -> Event<'a> {
-    Event::Publish(Message {
-        client_id,
-        username: None,
-        topic: b"t/1",
-        payload,
-        qos: 1,
-        dup: false,
-        retain: false,
-        id: None,
-        timestamp: 1,
-    })
+    publish_to(client_id, b"t/1", payload)
+}
+
+pub fn publish_to<'a>(client_id: &'a [u8], topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
+    let message = Message { topic, payload, qos: 1, dup: false, retain: false, id: None, timestamp: 1 };
+    Event { kind: EventKind::MessagePublish, client_id, username: None, detail: Detail::Message(message, None) }
 }
 
 /// A record as read back.
@@ -57,19 +53,43 @@ pub fn publish<'a>(client_id: &'a [u8], payload: &'a [u8]) -> Event<'a> {
 pub struct Record {
     pub partition: i32,
     pub key: Option<Vec<u8>>,
-    pub value: serde_json::Value,
+    pub bytes: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
     pub timestamp: Option<i64>,
 }
 
-/// Reads `count` records from the beginning.
+impl Record {
+    /// The value as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(self.bytes.as_deref().expect("a value")).expect("JSON")
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| std::str::from_utf8(value).expect("UTF-8"))
+    }
+}
+
+/// Reads `count` records of the default topic from the beginning.
 pub fn consume(cluster: &Cluster, count: usize) -> Vec<Record> {
+    consume_from(cluster, TOPIC, count)
+}
+
+/// Reads `count` records of a topic from the beginning.
+pub fn consume_from(cluster: &Cluster, topic: &str, count: usize) -> Vec<Record> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
-        .set("group.id", "test")
-        .set("auto.offset.reset", "earliest")
+        .set("group.id", topic)
         .create()
         .expect("a consumer");
-    consumer.subscribe(&[TOPIC]).expect("subscribed");
+    // Assigned, not subscribed: a group would take three seconds to form.
+    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).expect("metadata");
+    let partitions = metadata.topics().first().expect("the topic").partitions();
+    let mut assignment = TopicPartitionList::new();
+    for partition in partitions {
+        assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("an offset");
+    }
+    consumer.assign(&assignment).expect("assigned");
     let deadline = Instant::now() + DEADLINE;
     let mut records = Vec::new();
     while records.len() < count {
@@ -79,7 +99,13 @@ pub fn consume(cluster: &Cluster, count: usize) -> Vec<Record> {
         records.push(Record {
             partition: message.partition(),
             key: message.key().map(<[u8]>::to_vec),
-            value: serde_json::from_slice(message.payload().expect("a value")).expect("JSON"),
+            bytes: message.payload().map(<[u8]>::to_vec),
+            headers: message.headers().map_or_else(Vec::new, |headers| {
+                headers
+                    .iter()
+                    .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                    .collect()
+            }),
             timestamp: message.timestamp().to_millis(),
         });
     }

@@ -1,0 +1,211 @@
+//! What a template can insert of an event: the placeholders' names and values.
+
+use std::borrow::Cow;
+
+use crate::event::{Detail, Event, EventKind};
+
+/// An attribute of an event, as `${name}` in a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the placeholder of its name; README.md says what they mean")]
+pub enum Field {
+    ClientId,
+    Username,
+    Event,
+    Node,
+    Ts,
+    Topic,
+    Payload,
+    Qos,
+    Retain,
+    Dup,
+    Id,
+    Timestamp,
+    Publisher,
+    PublisherUsername,
+    Share,
+    Reason,
+    ConnAck,
+    PeerHost,
+    PeerPort,
+    ProtoVer,
+    KeepAlive,
+    CleanSession,
+    WillTopic,
+    ConnectedAt,
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    /// Text, or bytes that were meant to be.
+    Text(Cow<'a, [u8]>),
+    /// A number.
+    Int(i64),
+    /// A flag: `true` or `false`.
+    Bool(bool),
+    /// JSON text that is no string: found inside a payload.
+    Json(&'a str),
+    /// The event has the attribute, but nothing in it: an anonymous client's user name.
+    Nothing,
+}
+
+use Field as F;
+
+/// A field, its name, and which events have it.
+type Known = (Field, &'static str, fn(EventKind) -> bool);
+
+/// Every field.
+const FIELDS: [Known; 24] = [
+    (F::ClientId, "clientid", always),
+    (F::Username, "username", always),
+    (F::Event, "event", always),
+    (F::Node, "node", always),
+    (F::Ts, "ts", always),
+    (F::Topic, "topic", has_topic),
+    (F::Payload, "payload", EventKind::has_message),
+    (F::Qos, "qos", has_topic),
+    (F::Retain, "retain", EventKind::has_message),
+    (F::Dup, "dup", EventKind::has_message),
+    (F::Id, "id", EventKind::has_message),
+    (F::Timestamp, "timestamp", EventKind::has_message),
+    (F::Publisher, "publisher", is_received),
+    (F::PublisherUsername, "publisher_username", is_received),
+    (F::Share, "share", EventKind::has_subscription),
+    (F::Reason, "reason", has_reason),
+    (F::ConnAck, "connack", is_connected),
+    (F::PeerHost, "peerhost", EventKind::has_connection),
+    (F::PeerPort, "peerport", EventKind::has_connection),
+    (F::ProtoVer, "proto_ver", EventKind::has_connection),
+    (F::KeepAlive, "keepalive", EventKind::has_connection),
+    (F::CleanSession, "clean_session", EventKind::has_connection),
+    (F::WillTopic, "will_topic", EventKind::has_connection),
+    (F::ConnectedAt, "connected_at", EventKind::has_connection),
+];
+
+fn always(_: EventKind) -> bool {
+    true
+}
+
+fn has_topic(kind: EventKind) -> bool {
+    kind.has_message() || kind.has_subscription()
+}
+
+fn is_received(kind: EventKind) -> bool {
+    matches!(kind, EventKind::MessageDelivered | EventKind::MessageAcked)
+}
+
+fn has_reason(kind: EventKind) -> bool {
+    matches!(kind, EventKind::ClientDisconnected | EventKind::SessionTerminated)
+}
+
+fn is_connected(kind: EventKind) -> bool {
+    kind == EventKind::ClientConnected
+}
+
+impl Field {
+    /// The field of that name, where the event has it.
+    #[must_use]
+    pub fn of(name: &str, kind: EventKind) -> Option<Self> {
+        FIELDS.iter().find(|(_, known, has)| *known == name && has(kind)).map(|(field, ..)| *field)
+    }
+
+    /// The names of all fields of an event.
+    #[must_use]
+    pub fn names(kind: EventKind) -> Vec<&'static str> {
+        FIELDS.iter().filter(|(.., has)| has(kind)).map(|(_, name, _)| *name).collect()
+    }
+
+    /// All fields of an event, with their names.
+    pub fn all(kind: EventKind) -> impl Iterator<Item = (Self, &'static str)> {
+        FIELDS.iter().filter(move |(.., has)| has(kind)).map(|(field, name, _)| (*field, *name))
+    }
+
+    /// The field's value in an event of the node `node`, whose hook ran at `ts`.
+    #[must_use]
+    pub fn value<'a>(self, event: &Event<'a>, node: &'a str, ts: i64) -> Value<'a> {
+        match self {
+            F::ClientId => text(event.client_id),
+            F::Username => optional(event.username),
+            F::Event => text(event.kind.name().as_bytes()),
+            F::Node => text(node.as_bytes()),
+            F::Ts => Value::Int(ts),
+            F::Topic => optional(event.topic()),
+            F::Payload | F::Retain | F::Dup | F::Id | F::Timestamp => self.of_message(event),
+            F::Qos | F::Share => self.of_message_or_subscription(event),
+            F::Publisher | F::PublisherUsername => match &event.detail {
+                Detail::Message(_, Some(publisher)) if self == F::Publisher => text(publisher.client_id),
+                Detail::Message(_, Some(publisher)) => optional(publisher.username),
+                _ => Value::Nothing,
+            },
+            F::Reason => match &event.detail {
+                Detail::Disconnected(reason, _) => text(reason),
+                Detail::Session(reason) => optional(*reason),
+                _ => Value::Nothing,
+            },
+            F::ConnAck => match &event.detail {
+                Detail::Connected(connack, _) => Value::Int(i64::from(*connack)),
+                _ => Value::Nothing,
+            },
+            _ => self.of_connection(event),
+        }
+    }
+
+    fn of_message<'a>(self, event: &Event<'a>) -> Value<'a> {
+        let Some(message) = event.message() else { return Value::Nothing };
+        match self {
+            F::Payload => text(message.payload),
+            F::Retain => Value::Bool(message.retain),
+            F::Dup => Value::Bool(message.dup),
+            F::Id => message.id.map_or(Value::Nothing, |id| Value::Text(hex(id).into_bytes().into())),
+            F::Timestamp => Value::Int(message.timestamp),
+            _ => Value::Nothing,
+        }
+    }
+
+    fn of_message_or_subscription<'a>(self, event: &Event<'a>) -> Value<'a> {
+        use crate::event::OptionValue;
+        match (&event.detail, self) {
+            (Detail::Message(message, _), F::Qos) => Value::Int(i64::from(message.qos)),
+            (Detail::Subscription(subscription), _) => {
+                let wanted = if self == F::Qos { "qos" } else { "share" };
+                match subscription.opts.iter().find(|(name, _)| name == wanted) {
+                    Some((_, OptionValue::Int(number))) => Value::Int(*number),
+                    Some((_, OptionValue::Text(group))) => text(group),
+                    Some((_, OptionValue::Atom(group))) => Value::Text(group.clone().into_bytes().into()),
+                    _ => Value::Nothing,
+                }
+            }
+            _ => Value::Nothing,
+        }
+    }
+
+    fn of_connection<'a>(self, event: &Event<'a>) -> Value<'a> {
+        let Some(connection) = event.connection() else { return Value::Nothing };
+        match self {
+            F::PeerHost => text(connection.peerhost),
+            F::PeerPort => Value::Int(i64::from(connection.peerport)),
+            F::ProtoVer => Value::Int(i64::from(connection.proto_ver)),
+            F::KeepAlive => Value::Int(i64::from(connection.keepalive)),
+            F::CleanSession => Value::Bool(connection.clean_session),
+            F::WillTopic => optional(connection.will_topic),
+            F::ConnectedAt => Value::Int(connection.connected_at),
+            _ => Value::Nothing,
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> Value<'_> {
+    Value::Text(bytes.into())
+}
+
+fn optional(bytes: Option<&[u8]>) -> Value<'_> {
+    bytes.map_or(Value::Nothing, text)
+}
+
+/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros.
+#[must_use]
+pub fn hex(id: &[u8]) -> String {
+    let digits = id.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).skip_while(|digit| *digit == 0);
+    let text: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+    if text.is_empty() { "0".to_owned() } else { text.to_ascii_uppercase() }
+}

@@ -1,0 +1,146 @@
+//! A JSON object written field by field into a buffer.
+//!
+//! By hand rather than through serde: this runs for every message inside the client's own process, and the escaper is its
+//! largest cost.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+/// A JSON object being written.
+#[derive(Debug)]
+pub struct Object<'b> {
+    /// What was written so far.
+    pub out: &'b mut Vec<u8>,
+    /// What stands before the next field: `{` before the first one, `,` after.
+    separator: u8,
+}
+
+impl<'b> Object<'b> {
+    /// Begins an object.
+    pub fn open(out: &'b mut Vec<u8>) -> Self {
+        Self { out, separator: b'{' }
+    }
+
+    /// Goes on with an object that has a field already.
+    pub fn resume(out: &'b mut Vec<u8>) -> Self {
+        Self { out, separator: b',' }
+    }
+
+    /// Ends the object.
+    pub fn close(self) {
+        if self.separator == b'{' {
+            self.out.push(b'{');
+        }
+        self.out.push(b'}');
+    }
+
+    /// A name of ours, which needs no escaping.
+    fn name(&mut self, name: &'static str) {
+        self.out.extend_from_slice(&[self.separator, b'"']);
+        self.separator = b',';
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A name that is not ours, to be followed by a value.
+    pub fn escaped_name(&mut self, name: &str) {
+        self.out.push(self.separator);
+        self.separator = b',';
+        write_string(self.out, name);
+        self.out.push(b':');
+    }
+
+    /// Text.
+    pub fn string(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        write_string(self.out, value);
+    }
+
+    /// A value of ours that needs no escaping.
+    pub fn literal(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
+    }
+
+    /// Text as it is, or, where it is not UTF-8, base64 and a field `<name>_encoding` that says so.
+    pub fn text(&mut self, name: &'static str, value: &[u8]) {
+        match std::str::from_utf8(value) {
+            Ok(text) => self.string(name, text),
+            Err(_) => self.base64(name, value),
+        }
+    }
+
+    /// Text, or null.
+    pub fn optional_text(&mut self, name: &'static str, value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.text(name, value),
+            None => self.null(name),
+        }
+    }
+
+    /// Bytes as base64, and a field `<name>_encoding` that says so.
+    pub fn base64(&mut self, name: &'static str, value: &[u8]) {
+        self.name(name);
+        self.out.push(b'"');
+        let start = self.out.len();
+        let length = base64::encoded_len(value.len(), true).unwrap_or(0);
+        self.out.resize(start + length, 0);
+        if let Some(target) = self.out.get_mut(start..) {
+            // The slice has the exact length that the crate asked for, so nothing can be left out.
+            let written = BASE64.encode_slice(value, target);
+            debug_assert_eq!(written.ok(), Some(length));
+        }
+        self.out.extend_from_slice(b"\",\"");
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"_encoding\":\"base64\"");
+    }
+
+    /// A number.
+    pub fn int(&mut self, name: &'static str, value: i64) {
+        self.name(name);
+        write_int(self.out, value);
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&mut self, name: &'static str, value: bool) {
+        self.name(name);
+        write_bool(self.out, value);
+    }
+
+    /// `null`.
+    pub fn null(&mut self, name: &'static str) {
+        self.name(name);
+        self.out.extend_from_slice(b"null");
+    }
+
+    /// JSON that was written before.
+    pub fn raw(&mut self, name: &'static str, json: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(json);
+    }
+
+    /// An object within the object.
+    pub fn object(&mut self, name: &'static str, fields: impl FnOnce(&mut Object<'_>)) {
+        self.name(name);
+        let mut inner = Object::open(self.out);
+        fields(&mut inner);
+        inner.close();
+    }
+}
+
+/// A JSON string.
+pub fn write_string(out: &mut Vec<u8>, value: &str) {
+    json_escape_simd::escape_into(value, out);
+}
+
+/// A JSON number.
+pub fn write_int(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// `true` or `false`.
+pub fn write_bool(out: &mut Vec<u8>, value: bool) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}

@@ -1,0 +1,303 @@
+//! A rule: which events become records, where to, and in what form. Read from the JSON of a `hook.EVENT.NAME` setting.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::event::EventKind;
+use crate::field::Field;
+use crate::filter::TopicFilter;
+use crate::template::Template;
+use crate::topic::KafkaTopic;
+
+/// A compiled rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// The event that it is for.
+    pub kind: EventKind,
+    /// Which topics; all, but for `$SYS`, where it is missing.
+    pub filter: Option<TopicFilter>,
+    /// The Kafka topic; the default one where it is missing.
+    pub topic: Option<Destination>,
+    /// The record's key. What comes out empty is no key.
+    pub key: Template,
+    /// What the record's value is.
+    pub format: Format,
+    /// More headers, in the order of their names.
+    pub headers: Vec<(String, Template)>,
+    /// Whether an empty retained payload becomes a null value, which deletes the key from a compacted topic.
+    pub tombstone: bool,
+}
+
+/// A Kafka topic of a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Destination {
+    /// Known at load.
+    Fixed(KafkaTopic),
+    /// Made of each event.
+    Template(Template),
+}
+
+/// What a record's value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Format {
+    /// The event as JSON.
+    Json,
+    /// The MQTT payload byte for byte; the rest in headers.
+    Raw,
+    /// A `CloudEvents` 1.0 envelope in JSON (structured content mode).
+    CloudEvents,
+    /// `CloudEvents` 1.0 in headers, the payload as the value (binary content mode).
+    CloudEventsBinary,
+    /// A template of the rule's own.
+    Template(Template),
+}
+
+/// The format of rules that name none (`format`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FormatName {
+    /// `json`
+    #[default]
+    Json,
+    /// `raw`
+    Raw,
+    /// `cloudevents`
+    CloudEvents,
+    /// `template`
+    Template,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    filter: Option<String>,
+    topic: Option<String>,
+    key: Option<String>,
+    format: Option<FormatName>,
+    mode: Option<Mode>,
+    /// As it is written: order, spaces and numbers are the operator's.
+    value: Option<Box<RawValue>>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    tombstone: Option<Switch>,
+    produce: Option<Produce>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Structured,
+    Binary,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Produce {
+    Async,
+}
+
+impl Rule {
+    /// The rule of an event where none is configured: everything to the default topic, keyed by client.
+    #[must_use]
+    pub fn default_for(kind: EventKind, format: FormatName) -> Self {
+        Self {
+            kind,
+            filter: None,
+            topic: None,
+            key: Template::field(Field::ClientId),
+            format: default_format(kind, format),
+            headers: Vec::new(),
+            tombstone: false,
+        }
+    }
+
+    /// Reads a rule for `kind`; `format` is that of rules that name none.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, where, and what was expected.
+    pub fn parse(kind: EventKind, json: &str, format: FormatName) -> Result<Self, String> {
+        let text: Text = serde_json::from_str(json).map_err(|e| format!("is no rule in JSON: {e}"))?;
+        let filter = match &text.filter {
+            Some(_) if Field::of("topic", kind).is_none() => {
+                return Err(format!("filter: {} has no topic to filter by", kind.name()));
+            }
+            Some(filter) => Some(TopicFilter::new(filter).map_err(|e| format!("filter: {e}"))?),
+            None => None,
+        };
+        let plain = |field: &str, text: &str| Template::plain(text, kind).map_err(|e| format!("{field}: {e}"));
+        let topic = match &text.topic {
+            Some(topic) => Some(destination(plain("topic", topic)?)?),
+            None => None,
+        };
+        let key = match &text.key {
+            Some(key) => plain("key", key)?,
+            None => Template::field(Field::ClientId),
+        };
+        let template = |field: &str, text: &str| Template::new(text, kind).map_err(|e| format!("{field}: {e}"));
+        let headers = text
+            .headers
+            .iter()
+            .map(|(name, value)| header(name, template(&format!("headers.{name}"), value)?))
+            .collect::<Result<_, String>>()?;
+        let tombstone = text.tombstone == Some(Switch::On);
+        if tombstone && !kind.has_message() {
+            return Err(format!("tombstone: {} has no payload", kind.name()));
+        }
+        // The one mode there is; named so that a rule that asks for more is refused, not misunderstood.
+        let (None | Some(Produce::Async)) = text.produce;
+        Ok(Self { kind, filter, topic, key, format: format_of(kind, &text, format)?, headers, tombstone })
+    }
+
+    /// How often the rule reads the whole payload, for the estimate of what an event costs.
+    #[must_use]
+    pub fn payload_reads(&self) -> usize {
+        let topic = match &self.topic {
+            Some(Destination::Template(template)) => template.payload_reads(),
+            _ => 0,
+        };
+        let value = match &self.format {
+            Format::Template(template) => template.payload_reads(),
+            _ => 1,
+        };
+        let headers: usize = self.headers.iter().map(|(_, template)| template.payload_reads()).sum();
+        topic + value + headers + self.key.payload_reads()
+    }
+}
+
+/// `raw` and `cloudevents` as the general format fit every event: one without a payload is JSON then.
+fn default_format(kind: EventKind, format: FormatName) -> Format {
+    match format {
+        FormatName::Raw if kind.has_message() => Format::Raw,
+        FormatName::CloudEvents => Format::CloudEvents,
+        FormatName::Json | FormatName::Raw | FormatName::Template => Format::Json,
+    }
+}
+
+fn format_of(kind: EventKind, text: &Text, default: FormatName) -> Result<Format, String> {
+    if text.mode.is_some() && text.format != Some(FormatName::CloudEvents) {
+        return Err("mode: belongs to the format cloudevents only".to_owned());
+    }
+    match (text.format, &text.value) {
+        (Some(FormatName::Template) | None, Some(value)) => {
+            // Written as JSON in the rule, or as a text that holds it.
+            let value = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned());
+            Template::new(&value, kind).map(Format::Template).map_err(|e| format!("value: {e}"))
+        }
+        (Some(FormatName::Template), None) => Err("value: the format template needs one".to_owned()),
+        (Some(_), Some(_)) => Err("value: belongs to the format template only".to_owned()),
+        (None, None) => Ok(default_format(kind, default)),
+        (Some(FormatName::Json), None) => Ok(Format::Json),
+        (Some(FormatName::Raw), None) if kind.has_message() => Ok(Format::Raw),
+        (Some(FormatName::Raw), None) => Err(format!("format: {} has no payload to be raw", kind.name())),
+        (Some(FormatName::CloudEvents), None) if text.mode == Some(Mode::Binary) => Ok(Format::CloudEventsBinary),
+        (Some(FormatName::CloudEvents), None) => Ok(Format::CloudEvents),
+    }
+}
+
+fn destination(template: Template) -> Result<Destination, String> {
+    match template.literal() {
+        Some(name) => {
+            KafkaTopic::new(&String::from_utf8_lossy(name)).map(Destination::Fixed).map_err(|e| format!("topic: {e}"))
+        }
+        None => Ok(Destination::Template(template)),
+    }
+}
+
+fn header(name: &str, value: Template) -> Result<(String, Template), String> {
+    if name.is_empty() || name.contains('\0') {
+        return Err(format!("headers: {name:?} is no name of a header"));
+    }
+    Ok((name.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(kind: EventKind, json: &str) -> Result<Rule, String> {
+        Rule::parse(kind, json, FormatName::Json)
+    }
+
+    fn problem(json: &str) -> String {
+        parse(EventKind::MessagePublish, json).expect_err(json)
+    }
+
+    #[test]
+    fn an_empty_rule_is_the_default() {
+        assert_eq!(
+            parse(EventKind::MessagePublish, "{}"),
+            Ok(Rule::default_for(EventKind::MessagePublish, FormatName::Json))
+        );
+    }
+
+    #[test]
+    fn reads_every_field() {
+        let rule = parse(
+            EventKind::MessagePublish,
+            r#"{"filter":"sensors/+/temp","topic":"temps","key":"${topic[1]}","format":"raw","tombstone":"on",
+                "headers":{"b":"${qos}","a":"x"},"produce":"async"}"#,
+        )
+        .expect("a rule");
+        assert_eq!(rule.filter, TopicFilter::new("sensors/+/temp").ok());
+        assert_eq!(rule.topic, KafkaTopic::new("temps").ok().map(Destination::Fixed));
+        assert_eq!(rule.format, Format::Raw);
+        assert!(rule.tombstone);
+        assert_eq!(rule.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_value_may_be_written_as_json_or_as_text() {
+        let as_json = parse(EventKind::MessagePublish, r#"{"value":{"c":"${clientid}"}}"#).expect("a rule");
+        let as_text = parse(EventKind::MessagePublish, r#"{"format":"template","value":"{\"c\":\"${clientid}\"}"}"#);
+        assert_eq!(Ok(as_json), as_text);
+    }
+
+    #[test]
+    fn a_value_written_as_json_stays_as_it_is_written() {
+        let json = r#"{"z": "${clientid}", "a": 12345678901234567890123, "b":1.50}"#;
+        let rule = parse(EventKind::MessagePublish, &format!(r#"{{"value": {json} }}"#)).expect("a rule");
+        assert_eq!(
+            rule.format,
+            Template::new(json, EventKind::MessagePublish).map(Format::Template).expect("a template")
+        );
+    }
+
+    #[test]
+    fn cloudevents_have_two_modes() {
+        let format = |json| parse(EventKind::ClientConnected, json).map(|rule| rule.format);
+        assert_eq!(format(r#"{"format":"cloudevents"}"#), Ok(Format::CloudEvents));
+        assert_eq!(format(r#"{"format":"cloudevents","mode":"structured"}"#), Ok(Format::CloudEvents));
+        assert_eq!(format(r#"{"format":"cloudevents","mode":"binary"}"#), Ok(Format::CloudEventsBinary));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert!(problem("{").contains("is no rule in JSON: EOF while parsing an object at line 1 column 1"));
+        assert!(problem(r#"{"fliter":"a"}"#).contains("unknown field `fliter`, expected one of `filter`, `topic`"));
+        assert_eq!(
+            problem(r#"{"filter":"a/#/b"}"#),
+            "filter: level 2 of the topic filter: # must be the whole of the last level"
+        );
+        assert!(problem(r#"{"topic":"a/b"}"#).starts_with("topic: a Kafka topic name has the character '/'"));
+        assert!(problem(r#"{"key":"x${foo}"}"#).starts_with("key: at character 2: unknown placeholder ${foo}"));
+        assert!(problem(r#"{"headers":{"h":"${"}}"#).starts_with("headers.h: at character 1"));
+        assert_eq!(problem(r#"{"headers":{"":"x"}}"#), "headers: \"\" is no name of a header");
+        assert_eq!(problem(r#"{"format":"template"}"#), "value: the format template needs one");
+        assert_eq!(problem(r#"{"format":"raw","value":"x"}"#), "value: belongs to the format template only");
+        assert_eq!(problem(r#"{"mode":"binary"}"#), "mode: belongs to the format cloudevents only");
+        assert!(problem(r#"{"format":"xml"}"#).contains("unknown variant `xml`, expected one of `json`, `raw`"));
+        assert!(problem(r#"{"produce":"sync"}"#).contains("unknown variant `sync`"));
+        let of_connect = |json| parse(EventKind::ClientConnected, json).expect_err(json);
+        assert_eq!(of_connect(r#"{"filter":"a"}"#), "filter: client.connected has no topic to filter by");
+        assert_eq!(of_connect(r#"{"format":"raw"}"#), "format: client.connected has no payload to be raw");
+        assert_eq!(of_connect(r#"{"tombstone":"on"}"#), "tombstone: client.connected has no payload");
+    }
+}
