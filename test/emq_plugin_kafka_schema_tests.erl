@@ -99,6 +99,17 @@ every_event_takes_rules_test_() ->
                   "session.subscribed", "session.unsubscribed", "session.terminated", "message.publish",
                   "message.delivered", "message.acked"]].
 
+%% As a conf file gives it (characters) and as the REST interface does (bytes).
+a_rule_that_is_not_ascii_is_escaped_test_() ->
+    Text = "{\"filter\": \"k" ++ [252] ++ "che/" ++ [16#6E29, 16#1F600] ++ "/#\"}",
+    Escaped = "{\"filter\": \"k\\u00fcche/\\u6e29\\ud83d\\ude00/#\"}",
+    [?_assertEqual((defaults())#{hooks => [{"message.publish.1", Escaped}]},
+                   environment([{"hook.message.publish.1", Given}]))
+     || Given <- [Text, binary_to_list(unicode:characters_to_binary(Text)), Escaped]]
+        ++ [?_assertEqual((defaults())#{hooks => [{"message.publish.1", "\\u00fc"}]},
+                          environment([{"hook.message.publish.1", [252]}])),
+            ?_assertMatch({ok, _}, checked(environment([{"hook.message.publish.1", Text}])))].
+
 an_empty_rule_is_none_test() ->
     ?assertEqual((defaults())#{hooks => []}, environment([{"hook.message.publish.1", ""}])),
     ?assertEqual(defaults(), environment([{"hook.message.publish.$name", ""}])).
