@@ -18,7 +18,8 @@ total_test_() ->
       {"one position of a recorded call mutated", {timeout, 120, fun() -> holds(prop_mutated()) end}},
       {"arbitrary terms everywhere", {timeout, 120, fun() -> holds(prop_arbitrary()) end}},
       {"the NIF takes any term", {timeout, 120, fun() -> holds(prop_nif()) end}},
-      {"events that are nearly right", fun near_misses/0}]}.
+      {"events that are nearly right", fun near_misses/0},
+      {"a long SUBSCRIBE is left to a dirty scheduler", fun long_subscribes/0}]}.
 
 %% Nobody listens on port 1: records pile up to the bound and are dropped, which is an outcome like any other.
 open() ->
@@ -93,6 +94,19 @@ near_misses() ->
                           ?assertEqual({error, bad_event}, emq_plugin_kafka_nif:produce(Subscribed))
                   end, [undefined, [{qos, 1} | improper], [{qos, 1.0}], [{"qos", 1}], [{qos, 1, 2}], [1], {qos, 1},
                         lists:duplicate(33, local)]).
+
+%% Many topics, or a few of a client with a huge name. Nothing is counted until the records are made.
+long_subscribes() ->
+    Topics = fun(Count) -> [{integer_to_binary(N), [{qos, 0}]} || N <- lists:seq(1, Count)] end,
+    Subscribe = fun(ClientId, Count) -> {subscriptions, 'client.subscribe', ClientId, undefined, Topics(Count)} end,
+    Huge = binary:copy(<<"x">>, 65535),
+    #{accepted := Before} = emq_plugin_kafka:stats(),
+    ?assertEqual(heavy, emq_plugin_kafka_nif:produce(Subscribe(<<"c">>, 200))),
+    ?assertEqual(heavy, emq_plugin_kafka_nif:produce(Subscribe(Huge, 3))),
+    ?assertMatch(#{accepted := Before}, emq_plugin_kafka:stats()),
+    ?assertNotEqual(heavy, emq_plugin_kafka_nif:produce(Subscribe(<<"c">>, 8))),
+    _ = emq_plugin_kafka:on_client_subscribe(<<"c">>, undefined, Topics(200), []),
+    ?assertMatch(#{accepted := After} when After =:= Before + 208, emq_plugin_kafka:stats()).
 
 %% A call keeps its contract, and has one outcome.
 contract_kept(Call) ->

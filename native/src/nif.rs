@@ -7,6 +7,7 @@ use rustler::{Atom, Binary, Encoder, Env, ListIterator, NifResult, Term};
 
 use crate::atoms;
 use crate::config::Settings;
+use crate::event::Event;
 use crate::handle::{Handle, Status};
 use crate::metrics::{DropReason, Snapshot};
 use crate::pipeline::Outcome;
@@ -18,8 +19,12 @@ static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
 /// A record of this size costs about 10 us, one percent of a time slice.
 const BYTES_PER_PERCENT: usize = 16 * 1024;
 
-/// So many records of one call are made on a normal scheduler.
-const LIGHT_TOPICS: usize = 64;
+/// The records of a packet with several topics are made on a normal scheduler up to this much: 64 topics of a client with an
+/// ordinary name.
+const LIGHT_BYTES: usize = 128 * 1024;
+
+/// What one of them costs beside the client's name, in bytes read.
+const TOPIC_COST: usize = 2048;
 
 rustler::init!("emq_plugin_kafka_nif");
 
@@ -46,8 +51,8 @@ fn produce_large<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
 fn submit(event: Term<'_>, patient: bool) -> Outcome {
     match decode_events(event) {
         Some(Events::One(event)) => HANDLE.submit(&event, patient),
-        Some(Events::Many(events)) if !patient && events.len() > LIGHT_TOPICS => Outcome::Heavy,
-        // None of these has a payload to be heavy with.
+        // Each has the same client's name in it, and no payload.
+        Some(Events::Many(events)) if !patient && cost(&events) > LIGHT_BYTES => Outcome::Heavy,
         Some(Events::Many(events)) => {
             events.iter().fold(Outcome::Ignored, |sum, event| match (sum, HANDLE.submit(event, true)) {
                 (Outcome::Queued(before), Outcome::Queued(bytes)) => Outcome::Queued(before + bytes),
@@ -57,6 +62,11 @@ fn submit(event: Term<'_>, patient: bool) -> Outcome {
         }
         None => HANDLE.bad_event(),
     }
+}
+
+fn cost(events: &[Event<'_>]) -> usize {
+    let name = events.first().map_or(0, |event| event.client_id.len());
+    events.len().saturating_mul(TOPIC_COST.saturating_add(name))
 }
 
 fn outcome_term(env: Env<'_>, outcome: Outcome) -> Term<'_> {

@@ -84,8 +84,7 @@ struct SessionTerm<'a> {
 /// Subscription options beyond this many are no subscription's.
 const MAX_OPTIONS: usize = 32;
 
-/// A SUBSCRIBE packet of 64 KB, EMQ's default limit, has at most some 16,000 topics; the largest that MQTT allows, 64 million
-/// bytes more. Beyond this many the call is no event.
+/// A SUBSCRIBE packet of 64 KB, EMQ's default limit, has some 16,000 topics at most. A call with more than this is no event.
 const MAX_TOPICS: usize = 100_000;
 
 /// Reads the events of one hook call: one, or one for each topic of a SUBSCRIBE. None when the term is not one that
