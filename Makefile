@@ -7,7 +7,7 @@
 export PROJECT_ROOT := $(CURDIR)
 EMQ_HOME ?=
 
-.PHONY: all run demo test fuzz dist install uninstall clean distclean help
+.PHONY: all run demo test faults fuzz dist install uninstall clean distclean help
 .DEFAULT_GOAL := all
 
 all: ## Build in place: ebin/, priv/*.so (installs nothing)
@@ -21,6 +21,9 @@ demo: ## The same, and exits when the record has arrived
 
 test: ## Everything: formats, lints, unit tests, and the live tests against Kafka
 	@dev/test
+
+faults: ## The fault suite: Kafka, disk and VM failing under load (dev/faults NAME: one of its scenarios)
+	@dev/faults
 
 FUZZ_CASES ?= 100000
 

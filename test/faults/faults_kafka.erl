@@ -1,0 +1,106 @@
+%% The Kafka of the fault suite, through dev/kafka: one node of its own behind the proxy, and what is read back from it by
+%% Kafka's own console consumer, which shares no code with the plugin. KAFKA_DIR, KAFKA_PORT and KAFKA_VIA are in the
+%% environment, set by the runner.
+-module(faults_kafka).
+
+-export([start/0, stop/0, clean/0, kill/0, pause/0, resume/0, via/0, pid/0, topic/2, read/1, dev/1, shell/1]).
+
+-export_type([record/0]).
+
+-type record() :: #{partition := non_neg_integer(), offset := non_neg_integer(), timestamp := integer(), headers := binary(),
+                    key := binary(), value := binary()}.
+
+-define(TIMEOUT_MS, 180000).
+
+%% @doc Starts it, or finds it running; returns when it answers.
+-spec start() -> ok.
+start() ->
+    {0, _} = dev(["start"]),
+    ok.
+
+%% @doc A clean stop; data and ports stay.
+-spec stop() -> ok.
+stop() ->
+    {0, _} = dev(["stop"]),
+    ok.
+
+-spec clean() -> ok.
+clean() ->
+    {0, _} = dev(["clean"]),
+    ok.
+
+%% @doc kill -9.
+-spec kill() -> ok.
+kill() ->
+    Pid = pid(),
+    {0, _} = shell(["kill -KILL ", Pid, " && exec tail -f /dev/null --pid=", Pid, " -s 0.1"]),
+    ok.
+
+%% @doc SIGSTOP: its sockets stay open, the kernel takes bytes for them, and nobody answers.
+-spec pause() -> ok.
+pause() ->
+    {0, _} = shell(["kill -STOP ", pid()]),
+    ok.
+
+-spec resume() -> ok.
+resume() ->
+    {0, _} = shell(["kill -CONT ", pid()]),
+    ok.
+
+-spec pid() -> string().
+pid() ->
+    {0, Pid} = dev(["pid"]),
+    string:trim(Pid).
+
+%% @doc The port of the listener that the proxy stands before.
+-spec via() -> inet:port_number().
+via() ->
+    {0, Address} = dev(["via"]),
+    list_to_integer(lists:last(string:lexemes(string:trim(Address), ":"))).
+
+-spec topic(string(), pos_integer()) -> ok.
+topic(Topic, Partitions) ->
+    {0, _} = dev(["topic", Topic, integer_to_list(Partitions)]),
+    ok.
+
+%% @doc All that is in a topic. Values must be without tabs and line breaks.
+-spec read(string()) -> [record()].
+read(Topic) ->
+    File = filename:join(os:getenv("FAULTS_DIR"), Topic ++ ".records"),
+    Said = File ++ ".stderr",
+    case shell([script(), " read ", Topic, " >", File, " 2>", Said]) of
+        {0, _} ->
+            {ok, Text} = file:read_file(File),
+            ok = file:delete(File),
+            ok = file:delete(Said),
+            [record(binary:split(Line, <<"\t">>, [global])) || Line <- binary:split(Text, <<"\n">>, [global, trim])];
+        {Status, _} ->
+            error({kafka_was_not_read, Topic, Status, file:read_file(Said)})
+    end.
+
+record([Timestamp, Partition, Offset, Headers, Key, Value]) ->
+    #{timestamp => binary_to_integer(Timestamp), partition => binary_to_integer(Partition),
+      offset => binary_to_integer(Offset), headers => Headers, key => Key, value => Value}.
+
+%% @doc dev/kafka ARGS.
+-spec dev([string()]) -> {ExitStatus :: non_neg_integer(), Output :: string()}.
+dev(Args) ->
+    shell(lists:join(" ", [script() | Args])).
+
+script() ->
+    filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]).
+
+%% @doc A line for the shell; its output is what it wrote to stdout, what it wrote to stderr is shown.
+-spec shell(iodata()) -> {ExitStatus :: non_neg_integer(), Output :: string()}.
+shell(Line) ->
+    %% A child that stays, as Kafka does, must not hold our pipe: dev/kafka sends its output to a file.
+    Port = open_port({spawn_executable, "/bin/sh"}, [exit_status, {args, ["-c", lists:flatten(io_lib:format("~ts", [Line]))]}]),
+    output(Port, []).
+
+output(Port, Acc) ->
+    receive
+        {Port, {data, Data}} -> output(Port, [Acc, Data]);
+        {Port, {exit_status, Status}} -> {Status, lists:flatten(Acc)}
+    after ?TIMEOUT_MS ->
+            error({timeout, lists:flatten(Acc)})
+    end.

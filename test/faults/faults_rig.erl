@@ -1,0 +1,276 @@
+%% What a scenario works with: the broker with the plugin in it, the proxy, the topic, publishers, and the sampler of the
+%% counters. There is one rig at a time; its state is an ETS table, and its functions run in the scenario's process.
+-module(faults_rig).
+
+-export([install/0, uninstall/0, up/3, down/0, observe/1]).
+-export([boot/0, boot/1, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
+-export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1]).
+
+-export_type([mode/0]).
+
+%% How the plugin is configured in a run: produce = async with the spool off, as overflow, or always; durable; sync.
+-type mode() :: async_off | async | always | durable | sync.
+
+-define(RIG, ?MODULE).
+-define(PLUGIN, emq_plugin_kafka).
+-define(FINISH_MS, 120000).
+-define(DRAIN_MS, 120000).
+-define(BOOT_MS, 60000).
+
+%%% Once for all runs
+
+%% @doc Builds the broker (EMQ_HOME: takes a copy of that release), installs the plugin, starts Kafka and the proxy.
+-spec install() -> ok.
+install() ->
+    ?RIG = ets:new(?RIG, [named_table, public]),
+    Home = broker(os:getenv("EMQ_HOME", "")),
+    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
+    ok = standin_broker:configure(Home, [{"node.name", "faults_" ++ os:getpid() ++ "@127.0.0.1"},
+                                         {"listener.tcp.external", ["127.0.0.1:", integer_to_list(port(20100))]},
+                                         {"mqtt.max_packet_size", "1MB"}]),
+    ok = file:write_file(filename:join([Home, "data", "loaded_plugins"]), [atom_to_list(?PLUGIN), ".\n"]),
+    [_, Port] = string:lexemes(os:getenv("KAFKA_VIA"), ":"),
+    Proxy = faults_proxy:start(list_to_integer(Port)),
+    ok = faults_kafka:start(),
+    ok = faults_proxy:upstream(Proxy, faults_kafka:via()),
+    true = ets:insert(?RIG, [{home, Home}, {proxy, Proxy}]),
+    ok.
+
+broker("") ->
+    standin_broker:build(filename:join(os:getenv("FAULTS_DIR"), "emqttd"));
+broker(Release) ->
+    Home = filename:join(os:getenv("FAULTS_DIR"), "emqttd"),
+    {0, _} = standin_broker:run("/bin/cp", ["-a", Release, Home]),
+    Home.
+
+%% Kafka is stopped by the runner, which also knows how when this VM has died.
+-spec uninstall() -> ok.
+uninstall() ->
+    ok = faults_proxy:stop(proxy()),
+    true = ets:delete(?RIG),
+    ok.
+
+%% The kernel gives ports above 32768 to clients. One of those may be taken while its owner is away, and a client that tries
+%% to reach it may even reach itself.
+port(Wanted) ->
+    case gen_tcp:listen(Wanted, [{ip, {127, 0, 0, 1}}]) of
+        {ok, Socket} -> ok = gen_tcp:close(Socket), Wanted;
+        {error, eaddrinuse} -> port(Wanted + 1)
+    end.
+
+%%% A run
+
+%% @doc A topic, a configuration, an empty spool, and, unless `boot' is `manual', the broker with the plugin running.
+-spec up(string(), mode(), map()) -> ok.
+up(Name, Mode, About) ->
+    Topic = lists:flatten(io_lib:format("~s-~s-~s-~b", [Name, Mode, os:getpid(), erlang:unique_integer([positive])])),
+    true = ets:insert(?RIG, [{topic, Topic}, {mode, Mode}, {loads, []}, {lives, []}, {sampler, none},
+                             {about, About}]),
+    ok = faults_proxy:mode(proxy(), pass),
+    ok = faults_kafka:start(),
+    ok = create(Topic, maps:get(partitions, About, 3)),
+    ok = clear(spool_dir()),
+    ok = clear(filename:join(home(), "log")),
+    ok = filelib:ensure_dir(filename:join([home(), "log", "x"])),
+    ok = settings(own(About, Mode)),
+    start(maps:get(boot, About, auto)).
+
+create(_Topic, none) -> ok;
+create(Topic, Partitions) -> faults_kafka:topic(Topic, Partitions).
+
+clear(Directory) ->
+    case file:del_dir_r(Directory) of
+        ok -> ok;
+        {error, enoent} -> ok
+    end.
+
+own(#{settings := Settings}, Mode) -> Settings(Mode);
+own(_About, _Mode) -> [].
+
+start(auto) -> boot();
+start(manual) -> ok.
+
+%% @doc Writes the plugin's configuration: the rig's own settings, the mode's, and these, which win.
+-spec settings([{Key :: string(), Value :: iodata()}]) -> ok.
+settings(Settings) ->
+    Basic = [{"server", ["127.0.0.1:", integer_to_list(faults_proxy:port(proxy()))]}, {"topic", topic()},
+             {"hook.message.publish.1", "{\"format\": \"template\", \"value\": \"${payload}\"}"},
+             %% Soon back after an outage; the default, 10 s, would make every scenario longer.
+             {"rdkafka.reconnect.backoff.max.ms", "1000"}],
+    standin_broker:plugin_conf(home(), ?PLUGIN,
+                               [["emq.plugin.kafka.", Key, " = ", Value, "\n"]
+                                || {Key, Value} <- Basic ++ of_mode(mode()) ++ Settings]).
+
+of_mode(async_off) -> known([{"produce", "async"}, {"spool", "off"}]);
+of_mode(async) -> [{"produce", "async"}, {"spool", "overflow"}];
+of_mode(always) -> [{"produce", "async"}, {"spool", "always"}];
+of_mode(durable) -> [{"produce", "durable"}];
+of_mode(sync) -> [{"produce", "sync"}].
+
+%% The plugin before it had a spool is what `async_off' says.
+known(Settings) ->
+    {ok, Schema} = file:read_file(filename:join([os:getenv("PROJECT_ROOT"), "priv", "emq_plugin_kafka.schema"])),
+    [Setting || {Key, _} = Setting <- Settings, binary:match(Schema, list_to_binary(["kafka.", Key, "\""])) =/= nomatch].
+
+%% @doc Starts the broker and waits until the plugin runs and clients can connect.
+-spec boot() -> ok.
+boot() -> boot(running).
+
+%% @doc The same, with the state that the plugin is to be in.
+-spec boot(running | degraded) -> ok.
+boot(State) ->
+    ok = standin_broker:start(home()),
+    ok = standin_broker:connect(home()),
+    Node = standin_broker:node_name(home()),
+    true = ets:insert(?RIG, {sampler, faults_sampler:start(Node)}),
+    _ = faults_wait:until(["the plugin is ", atom_to_list(State)],
+                          fun() -> is_state(State, rpc(?PLUGIN, status, [])) andalso listening() end, ?BOOT_MS),
+    ok.
+
+is_state(State, #{state := State}) -> true;
+is_state(_, _) -> false.
+
+listening() ->
+    case gen_tcp:connect({127, 0, 0, 1}, mqtt_port(), []) of
+        {ok, Socket} -> ok =:= gen_tcp:close(Socket);
+        {error, _} -> false
+    end.
+
+%% @doc kill -9 of the broker's VM.
+-spec kill_vm() -> ok.
+kill_vm() ->
+    ok = end_life(),
+    standin_broker:kill(home()).
+
+%% @doc The operator's `emqttd stop'.
+-spec stop_vm() -> ok.
+stop_vm() ->
+    ok = end_life(),
+    standin_broker:stop(home()).
+
+end_life() ->
+    Samples = faults_sampler:stop(the(sampler)),
+    true = ets:insert(?RIG, [{lives, the(lives) ++ [Samples]}, {sampler, none}]),
+    ok.
+
+%% @doc Everything at rest: publishers finished, the plugin drained, the topic read. `topics' and `dead' of what the
+%% scenario said name the topics, `read' how one is read; `undelivered => any' does not wait for the plugin.
+-spec observe(map()) -> faults_oracle:observed().
+observe(Said) ->
+    _ = [finish(Load) || {_, Load, running} <- the(loads)],
+    Ledgers = lists:append([Ledgers || {_, _, Ledgers} <- the(loads)]),
+    ok = settle(maps:get(undelivered, Said, none)),
+    ok = end_life(),
+    Read = maps:get(read, Said, fun faults_kafka:read/1),
+    #{ledgers => Ledgers, lives => the(lives),
+      kafka => lists:append([Read(Topic) || Topic <- maps:get(topics, Said, [topic()])]),
+      dead => lists:append([Read(Topic) || Topic <- maps:get(dead, Said, [])])}.
+
+settle(any) -> ok;
+settle(none) -> drained(?DRAIN_MS).
+
+%% @doc Whatever a scenario did: no broker, no faults.
+-spec down() -> ok.
+down() ->
+    _ = [faults_load:abandon(Load) || {_, Load, running} <- the(loads)],
+    _ = [faults_sampler:stop(Sampler) || Sampler <- [the(sampler)], Sampler =/= none],
+    _ = killed(vm_is_up()),
+    ok = faults_proxy:mode(proxy(), pass).
+
+killed(true) -> standin_broker:kill(home());
+killed(false) -> ok.
+
+vm_is_up() ->
+    {Status, _} = standin_broker:run(filename:join([home(), "bin", "emqttd"]), ["ping"]),
+    Status =:= 0.
+
+%%% What is there
+
+the(Key) -> ets:lookup_element(?RIG, Key, 2).
+
+-spec home() -> file:filename().
+home() -> the(home).
+-spec topic() -> string().
+topic() -> the(topic).
+-spec proxy() -> faults_proxy:proxy().
+proxy() -> the(proxy).
+-spec mode() -> mode().
+mode() -> the(mode).
+-spec mqtt_port() -> inet:port_number().
+mqtt_port() -> standin_broker:port(home(), mqtt).
+-spec spool_dir() -> file:filename().
+spool_dir() -> filename:join([home(), "data", "kafka_spool"]).
+
+-spec rpc(module(), atom(), [term()]) -> term().
+rpc(Module, Function, Args) -> standin_broker:rpc(home(), Module, Function, Args).
+
+%% @doc bin/emqttd_ctl.
+-spec ctl([string()]) -> {non_neg_integer(), string()}.
+ctl(Args) -> standin_broker:ctl(home(), Args).
+
+-spec vm_pid() -> string().
+vm_pid() -> rpc(os, getpid, []).
+
+%%% Publishers
+
+%% @doc Starts publishers; the rig remembers them.
+-spec load(faults_load:options()) -> faults_load:load().
+load(Options) ->
+    Load = faults_load:start(mqtt_port(), Options),
+    true = ets:insert(?RIG, {loads, the(loads) ++ [{maps:get(name, Options, "c"), Load, running}]}),
+    Load.
+
+%% @doc No new messages of these; waits until all that they sent are acknowledged. observe/1 does it for the rest.
+-spec finish(faults_load:load()) -> [faults_publisher:ledger()].
+finish(Load) ->
+    Ledgers = faults_load:finish(Load, ?FINISH_MS),
+    true = ets:insert(?RIG, {loads, [case L of Load -> {Name, L, Ledgers}; _ -> {Name, L, State} end
+                                     || {Name, L, State} <- the(loads)]}),
+    Ledgers.
+
+%%% Counters and logs
+
+-spec stats() -> map().
+stats() -> rpc(?PLUGIN, stats, []).
+
+%% @doc What the sampler saw in this life of the VM.
+-spec samples() -> [map()].
+samples() -> faults_sampler:samples(the(sampler)).
+
+%% @doc The most that a counter came to in any sample of this run.
+-spec most(atom()) -> non_neg_integer().
+most(Counter) ->
+    Now = [samples() || the(sampler) =/= none],
+    lists:max([0 | [maps:get(Counter, Sample, 0) || Samples <- the(lives) ++ Now, Sample <- Samples]]).
+
+%% @doc Waits until nothing is queued and nothing spooled.
+-spec drained(timeout()) -> ok.
+drained(Timeout) ->
+    _ = faults_wait:until("the plugin has delivered everything", fun() -> is_drained(stats()) end, Timeout),
+    %% The sampler's last sample must be younger.
+    Seen = length(samples()),
+    true = faults_wait:until("one more sample", fun() -> length(samples()) > Seen end, 15000),
+    ok.
+
+is_drained(#{queued := 0, spooled := 0}) -> true;
+is_drained(_) -> false.
+
+%% @doc The broker's error log of this run.
+-spec log() -> binary().
+log() ->
+    case file:read_file(filename:join([home(), "log", "error.log"])) of
+        {ok, Text} -> Text;
+        {error, enoent} -> <<>>
+    end.
+
+%% @doc How many lines of the log match.
+-spec logged(iodata()) -> non_neg_integer().
+logged(Pattern) ->
+    length([Line || Line <- binary:split(log(), <<"\n">>, [global]), re:run(Line, Pattern, [caseless]) =/= nomatch]).
+
+-spec wait_logged(iodata(), timeout()) -> pos_integer().
+wait_logged(Pattern, Timeout) ->
+    faults_wait:until(["the log says ", Pattern], fun() -> positive(logged(Pattern)) end, Timeout).
+
+positive(0) -> false;
+positive(N) -> N.
