@@ -90,11 +90,12 @@ dev(Args) ->
 script() ->
     filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]).
 
-%% @doc A line for the shell; its output is what it wrote to stdout, what it wrote to stderr is shown.
+%% @doc A line for the shell; its output is what it wrote to stdout. What it wrote to stderr is in tools.log.
 -spec shell(iodata()) -> {ExitStatus :: non_neg_integer(), Output :: string()}.
 shell(Line) ->
     %% A child that stays, as Kafka does, must not hold our pipe: dev/kafka sends its output to a file.
-    Port = open_port({spawn_executable, "/bin/sh"}, [exit_status, {args, ["-c", lists:flatten(io_lib:format("~ts", [Line]))]}]),
+    Logged = ["exec 2>>'", os:getenv("FAULTS_DIR"), "/tools.log'; ", Line],
+    Port = open_port({spawn_executable, "/bin/sh"}, [exit_status, {args, ["-c", lists:flatten(Logged)]}]),
     output(Port, []).
 
 output(Port, Acc) ->

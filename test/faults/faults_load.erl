@@ -1,9 +1,11 @@
 %% A crowd of publishers, and what they remember in the end.
 -module(faults_load).
 
--export([start/2, sent/1, acked/1, lost/1, resent/1, finish/2, abandon/1]).
+-export([start/2, sent/1, acked/1, lost/1, resent/1, await/3, finish/2, abandon/1]).
 
 -export_type([load/0, options/0]).
+
+-define(AWAIT_MS, 90000).
 
 -opaque load() :: #{publishers := #{pid() => reference()}, counters := counters:counters_ref()}.
 %% `rate' is that of one client in messages a second; `limit' how many it sends at most.
@@ -30,6 +32,18 @@ acked(#{counters := Counters}) -> counters:get(Counters, 2).
 lost(#{counters := Counters}) -> counters:get(Counters, 3).
 -spec resent(load()) -> non_neg_integer().
 resent(#{counters := Counters}) -> counters:get(Counters, 4).
+
+%% @doc Waits until so many more were sent, acknowledged or sent again, or connections lost, than there are now.
+-spec await(load(), sent | acked | lost | resent, pos_integer()) -> ok.
+await(Load, What, More) ->
+    Until = count(What, Load) + More,
+    true = faults_wait:until(io_lib:format("~b more ~s", [More, What]), fun() -> count(What, Load) >= Until end, ?AWAIT_MS),
+    ok.
+
+count(sent, Load) -> sent(Load);
+count(acked, Load) -> acked(Load);
+count(lost, Load) -> lost(Load);
+count(resent, Load) -> resent(Load).
 
 %% @doc No new messages; waits until all that were sent are acknowledged.
 -spec finish(load(), timeout()) -> [faults_publisher:ledger()].

@@ -4,7 +4,7 @@
 
 -export([install/0, uninstall/0, up/3, down/0, observe/1]).
 -export([boot/0, boot/1, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
--export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1]).
+-export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
 -export_type([mode/0]).
 
@@ -57,6 +57,13 @@ port(Wanted) ->
         {ok, Socket} -> ok = gen_tcp:close(Socket), Wanted;
         {error, eaddrinuse} -> port(Wanted + 1)
     end.
+
+%% @doc The first where the quick subset runs, else the second.
+-spec quick({Short, Long}) -> Short | Long.
+quick({Short, Long}) -> choose(lists:member("--quick", init:get_plain_arguments()), Short, Long).
+
+choose(true, Short, _Long) -> Short;
+choose(false, _Short, Long) -> Long.
 
 %%% A run
 
