@@ -23,7 +23,7 @@
 %%   evidence    what shows that the fault happened, and whether it was seen
 %%   the rest    what the oracle allows, see faults_oracle:allowed(), and which topics are read, see faults_rig:observe/1
 -type outcome() :: #{evidence := [{boolean(), iodata()}], topics => [string()], dead => [string()],
-                     read => fun((string()) -> [faults_kafka:record()]), _ => _}.
+                     ledgers => [faults_publisher:ledger()], read => fun((string()) -> [faults_kafka:record()]), _ => _}.
 
 -callback about() -> about().
 -callback run(faults_rig:mode()) -> outcome().

@@ -2,7 +2,7 @@
 %% allows go in; a verdict comes out.
 %%
 %%   kept        every acknowledged number of every client is in Kafka, or in the dead-letter topic, or lost as the scenario allows:
-%%               never, within the counted drops of the reasons named, or out of memory when the VM was killed
+%%               never, or counted one for one by the reasons named, or what was at risk in memory or while no hook was called
 %%   in order    the first occurrences of a client's numbers ascend, in one partition; a duplicate only repeats an earlier one
 %%   not twice   duplicates are those that publishers themselves sent again, and as many more as the scenario states
 %%   counted     accepted = success + failed + dropped + spooled + queued at every sample, no counter runs backwards, and what is
@@ -20,13 +20,13 @@
 -type observed() :: #{ledgers := [faults_publisher:ledger()], kafka := [faults_kafka:record()],
                       dead := [faults_kafka:record()], lives := [[map()]]}.
 %% What a scenario allows; each has a strict default.
-%%   losses       none (default) | {counted, [Reason]} | {memory, Max} | {damaged, Max}
+%%   losses       none (default) | {counted, [Reason]}, one for one | {memory, Max}: what died with the VM | {gap, Max}: what the
+%%                broker did while it called no hook. The latter two nobody can count
 %%   duplicates   so many, beside those that publishers sent again (0)
 %%   partitions   same (default) | changed: a client's numbers may be in several partitions, each in order
 %%   undelivered  none (default) | any: whether records may stay where they are at the end
 %%   decode       how a record tells client and number: fun((record()) -> {Client, Number} | damaged | other)
--type allowed() :: #{losses => none | {counted, [atom() | binary()]} | {memory, non_neg_integer()}
-                             | {damaged, non_neg_integer()},
+-type allowed() :: #{losses => none | {counted, [atom() | binary()]} | {memory | gap, non_neg_integer()},
                      duplicates => non_neg_integer(), partitions => same | changed, undelivered => none | any,
                      decode => fun((faults_kafka:record()) -> {binary(), pos_integer()} | damaged | other), _ => _}.
 -type verdict() :: #{acked := non_neg_integer(), kafka := non_neg_integer(), dead := non_neg_integer(),
@@ -51,11 +51,11 @@ judge(#{ledgers := Ledgers, kafka := Kafka, dead := Dead, lives := Lives}, Allow
     Last = last_sample(Lives),
     Facts = #{ledgers => Ledgers, clients => Clients, acked => Acked, resent => Resent, missing => Missing,
               records => length(Kafka), dead => length(Dead), duplicates => Duplicates, breaks => Breaks,
-              last => Last, lives => Lives},
+              last => Last, lost_by => lost_by(Lives), lives => Lives},
     Problems = lists:append([kept(Facts, Allowed), in_order(Facts), one_partition(Facts, Allowed), not_twice(Facts, Allowed),
                              adds_up(Lives), forward(Lives), drained(Last, Allowed), delivered(Facts, Allowed),
                              Whole, DeadWhole, known(Ledgers, Clients), known(Ledgers, DeadClients)]),
-    #{acked => Acked, kafka => length(Kafka), dead => length(Dead), missing => length(Missing), lost_by => lost_by(Last),
+    #{acked => Acked, kafka => length(Kafka), dead => length(Dead), missing => length(Missing), lost_by => lost_by(Lives),
       duplicates => Duplicates, order_breaks => Breaks, samples => lists:sum([length(Samples) || Samples <- Lives]),
       resent => Resent, problems => [iolist_to_binary(Problem) || Problem <- Problems]}.
 
@@ -113,34 +113,33 @@ lost(none, 0, Facts) ->
     no_losses_counted(Facts);
 lost(none, N, #{missing := Missing}) ->
     [io_lib:format("~b acknowledged records are nowhere: ~0P", [N, Missing, 12])];
-lost({Uncounted, Max}, N, _Facts) when Uncounted =:= memory, N > Max; Uncounted =:= damaged, N > Max ->
-    [io_lib:format("~b acknowledged records are nowhere, and ~b were at risk (~s)", [N, Max, Uncounted])];
-lost({Uncounted, Max}, _N, _Facts) when is_integer(Max), Uncounted =:= memory; is_integer(Max), Uncounted =:= damaged ->
-    [];
-lost({counted, Reasons}, N, #{last := Last, dead := Dead} = Facts) ->
-    Counted = lists:sum(maps:values(lost_by(Last))) - Dead,
-    Others = maps:without([text(Reason) || Reason <- Reasons], lost_by(Last)),
+lost({Uncounted, Max}, N, _Facts) when Uncounted =:= memory; Uncounted =:= gap ->
+    [io_lib:format("~b acknowledged records are nowhere, and only ~b were at risk (~s)", [N, Max, Uncounted]) || N > Max];
+lost({counted, Reasons}, N, #{lost_by := LostBy, dead := Dead} = Facts) ->
+    Counted = lists:sum(maps:values(LostBy)) - Dead,
+    Others = maps:without([text(Reason) || Reason <- Reasons], LostBy),
     [io_lib:format("~b acknowledged records are nowhere, and only ~b are counted as lost", [N, Counted]) || N > Counted]
         ++ [io_lib:format("lost for reasons that this fault does not have: ~0p", [Others]) || map_size(Others) > 0]
         ++ [io_lib:format("~b are counted as lost, but only ~b are missing", [Counted, N])
             || N < Counted, all_acknowledged_once(Facts)].
 
-no_losses_counted(#{last := Last, dead := Dead} = Facts) ->
-    Counted = lists:sum(maps:values(lost_by(Last))) - Dead,
-    [io_lib:format("nothing is missing, but ~0p are counted as lost", [lost_by(Last)])
+no_losses_counted(#{lost_by := LostBy, dead := Dead} = Facts) ->
+    Counted = lists:sum(maps:values(LostBy)) - Dead,
+    [io_lib:format("nothing is missing, but ~0p are counted as lost", [LostBy])
      || Counted > 0, all_acknowledged_once(Facts)].
 
 %% Then what publishers know is exactly what the plugin was given.
-all_acknowledged_once(#{resent := Resent, ledgers := Ledgers, lives := Lives}) ->
-    Resent =:= 0 andalso length(Lives) =:= 1
+all_acknowledged_once(#{resent := Resent, ledgers := Ledgers}) ->
+    Resent =:= 0
         andalso lists:all(fun(#{sent := Sent, acked := Ranges}) ->
                                   Sent =:= lists:sum([To - From + 1 || {From, To} <- Ranges])
                           end, Ledgers).
 
-lost_by(#{dropped_by := Dropped, failed_by := Failed}) ->
-    maps:from_list([{text(Reason), N} || {Reason, N} <- maps:to_list(Dropped) ++ maps:to_list(Failed), N > 0]);
-lost_by(none) ->
-    #{}.
+%% By reason, over all lives of the VM: each counted for itself.
+lost_by(Lives) ->
+    lists:foldl(fun({Reason, N}, Sum) -> Sum#{text(Reason) => N + maps:get(text(Reason), Sum, 0)} end, #{},
+                [Lost || [_ | _] = Samples <- Lives, #{dropped_by := Dropped, failed_by := Failed} <- [lists:last(Samples)],
+                         {_, N} = Lost <- maps:to_list(Dropped) ++ maps:to_list(Failed), N > 0]).
 
 text(Reason) when is_atom(Reason) -> atom_to_binary(Reason, utf8);
 text(Reason) -> Reason.
@@ -196,8 +195,8 @@ drained(#{spooled := Spooled, queued := Queued}, _Allowed) ->
     [io_lib:format("~b spooled and ~b queued at the end", [Spooled, Queued])].
 
 %% What counts as delivered is in Kafka, once each; what is there beyond that was in flight when it was given up.
-delivered(#{lives := [_], last := #{success := Success} = Last, records := Records}, _Allowed) ->
-    GivenUp = lists:sum(maps:values(lost_by(Last))),
+delivered(#{lives := [_], last := #{success := Success}, lost_by := LostBy, records := Records}, _Allowed) ->
+    GivenUp = lists:sum(maps:values(LostBy)),
     [io_lib:format("~b counted as delivered, ~b records in Kafka (~b given up)", [Success, Records, GivenUp])
      || Records < Success orelse Records > Success + GivenUp];
 %% A VM that was killed took its count with it.

@@ -2,7 +2,7 @@
 %% counters. There is one rig at a time; its state is an ETS table, and its functions run in the scenario's process.
 -module(faults_rig).
 
--export([install/0, uninstall/0, up/3, down/0, observe/1]).
+-export([install/0, uninstall/0, up/3, down/0, observe/1, broker/1]).
 -export([boot/0, boot/1, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
 -export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
@@ -23,12 +23,7 @@
 -spec install() -> ok.
 install() ->
     ?RIG = ets:new(?RIG, [named_table, public]),
-    Home = broker(os:getenv("EMQ_HOME", "")),
-    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
-    ok = standin_broker:configure(Home, [{"node.name", "faults_" ++ os:getpid() ++ "@127.0.0.1"},
-                                         {"listener.tcp.external", ["127.0.0.1:", integer_to_list(port(20100))]},
-                                         {"mqtt.max_packet_size", "1MB"}]),
-    ok = file:write_file(filename:join([Home, "data", "loaded_plugins"]), [atom_to_list(?PLUGIN), ".\n"]),
+    Home = broker("emqttd"),
     [_, Port] = string:lexemes(os:getenv("KAFKA_VIA"), ":"),
     Proxy = faults_proxy:start(list_to_integer(Port)),
     ok = faults_kafka:start(),
@@ -36,10 +31,22 @@ install() ->
     true = ets:insert(?RIG, [{home, Home}, {proxy, Proxy}]),
     ok.
 
-broker("") ->
-    standin_broker:build(filename:join(os:getenv("FAULTS_DIR"), "emqttd"));
-broker(Release) ->
-    Home = filename:join(os:getenv("FAULTS_DIR"), "emqttd"),
+%% @doc A broker of its own in that folder, with the plugin installed and to be loaded at boot.
+-spec broker(string()) -> file:filename().
+broker(Name) ->
+    Home = built(os:getenv("EMQ_HOME", ""), filename:join(os:getenv("FAULTS_DIR"), Name)),
+    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
+    ok = standin_broker:configure(Home, [{"node.name", [Name, "_", os:getpid(), "@127.0.0.1"]},
+                                         {"listener.tcp.external", ["127.0.0.1:", integer_to_list(port(20100))]},
+                                         {"listener.api.mgmt", ["127.0.0.1:", integer_to_list(port(20200))]},
+                                         {"mqtt.max_packet_size", "2MB"}]),
+    ok = file:write_file(filename:join([Home, "data", "loaded_plugins"]), [atom_to_list(?PLUGIN), ".\n"]),
+    Home.
+
+built("", Home) ->
+    standin_broker:build(Home);
+built(Release, Home) ->
+    ok = clear(Home),
     {0, _} = standin_broker:run("/bin/cp", ["-a", Release, Home]),
     Home.
 
@@ -161,11 +168,11 @@ end_life() ->
     ok.
 
 %% @doc Everything at rest: publishers finished, the plugin drained, the topic read. `topics' and `dead' of what the
-%% scenario said name the topics, `read' how one is read; `undelivered => any' does not wait for the plugin.
+%% scenario said name the topics, `read' how one is read; `ledgers' are of publishers that the rig does not know; `undelivered => any' does not wait for the plugin.
 -spec observe(map()) -> faults_oracle:observed().
 observe(Said) ->
     _ = [finish(Load) || {_, Load, running} <- the(loads)],
-    Ledgers = lists:append([Ledgers || {_, _, Ledgers} <- the(loads)]),
+    Ledgers = maps:get(ledgers, Said, []) ++ lists:append([Ledgers || {_, _, Ledgers} <- the(loads)]),
     ok = settle(maps:get(undelivered, Said, none)),
     ok = end_life(),
     Read = maps:get(read, Said, fun faults_kafka:read/1),

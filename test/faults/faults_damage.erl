@@ -1,0 +1,41 @@
+%% What the scenarios of a damaged spool share: a backlog of several segments, all of it acknowledged, a VM that is dead,
+%% damage, and a boot.
+-module(faults_damage).
+
+-export([settings/1, run/1, segments/0]).
+
+-spec settings(faults_rig:mode()) -> [{string(), iodata()}].
+settings(_Mode) -> [{"spool.segment_size", "256KB"}].
+
+%% @doc Runs a scenario; the fun does the damage and says what it did.
+-spec run(fun(() -> {Losses :: term(), What :: iodata()})) -> faults:outcome().
+run(Damage) ->
+    ok = faults_proxy:mode(faults_rig:proxy(), refuse),
+    Load = faults_rig:load(#{size => 400, name => "before"}),
+    ok = faults_load:await(Load, acked, 6000),
+    _ = faults_rig:finish(Load),
+    Spooled = maps:get(spooled, faults_rig:stats()),
+    ok = faults_rig:kill_vm(),
+    Segments = length(segments()),
+    {Losses, What} = Damage(),
+    ok = faults_rig:boot(),
+    Logged = faults_rig:wait_logged("spool", 10000),
+    #{recovered := Recovered} = faults_rig:stats(),
+    ok = faults_proxy:mode(faults_rig:proxy(), pass),
+    After = faults_rig:load(#{name => "after"}),
+    ok = faults_load:await(After, acked, 500),
+    _ = faults_rig:finish(After),
+    #{losses => Losses,
+      evidence => [{true, What},
+                   {Segments > 3, io_lib:format("~b records in ~b segments before", [Spooled, Segments])},
+                   {Logged > 0, ["the log: ", last("spool")]},
+                   {Recovered > 0, io_lib:format("~b recovered", [Recovered])}]}.
+
+last(Word) ->
+    Lines = [Line || Line <- binary:split(faults_rig:log(), <<"\n">>, [global]), binary:match(Line, list_to_binary(Word)) =/= nomatch],
+    lists:last(Lines).
+
+%% @doc The segment files, oldest first.
+-spec segments() -> [file:filename()].
+segments() ->
+    lists:sort(filelib:wildcard(filename:join(faults_rig:spool_dir(), "*.seg"))).
