@@ -2,7 +2,7 @@
 %% counters. There is one rig at a time; its state is an ETS table, and its functions run in the scenario's process.
 -module(faults_rig).
 
--export([install/0, uninstall/0, up/3, down/0, observe/1, broker/1]).
+-export([install/0, uninstall/0, up/3, down/0, observe/1, broker/2]).
 -export([boot/0, boot/1, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
 -export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
@@ -23,7 +23,7 @@
 -spec install() -> ok.
 install() ->
     ?RIG = ets:new(?RIG, [named_table, public]),
-    Home = broker("emqttd"),
+    Home = broker("emqttd", os:getenv("EMQ_HOME", "")),
     [_, Port] = string:lexemes(os:getenv("KAFKA_VIA"), ":"),
     Proxy = faults_proxy:start(list_to_integer(Port)),
     ok = faults_kafka:start(),
@@ -31,10 +31,11 @@ install() ->
     true = ets:insert(?RIG, [{home, Home}, {proxy, Proxy}]),
     ok.
 
-%% @doc A broker of its own in that folder, with the plugin installed and to be loaded at boot.
--spec broker(string()) -> file:filename().
-broker(Name) ->
-    Home = built(os:getenv("EMQ_HOME", ""), filename:join(os:getenv("FAULTS_DIR"), Name)),
+%% @doc A broker in a folder of that name, with the plugin installed and to be loaded at boot: the stand-in, or a copy of a
+%% release.
+-spec broker(string(), Release :: string()) -> file:filename().
+broker(Name, Release) ->
+    Home = built(Release, filename:join(os:getenv("FAULTS_DIR"), Name)),
     {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
     ok = standin_broker:configure(Home, [{"node.name", [Name, "_", os:getpid(), "@127.0.0.1"]},
                                          {"listener.tcp.external", ["127.0.0.1:", integer_to_list(port(20100))]},
@@ -78,7 +79,7 @@ choose(false, _Short, Long) -> Long.
 -spec up(string(), mode(), map()) -> ok.
 up(Name, Mode, About) ->
     Topic = lists:flatten(io_lib:format("~s-~s-~s-~b", [Name, Mode, os:getpid(), erlang:unique_integer([positive])])),
-    true = ets:insert(?RIG, [{topic, Topic}, {mode, Mode}, {loads, []}, {lives, []}, {sampler, none},
+    true = ets:insert(?RIG, [{topic, Topic}, {mode, Mode}, {loads, []}, {lives, []}, {sampler, none}, {vm, none},
                              {about, About}]),
     ok = faults_proxy:mode(proxy(), pass),
     ok = faults_kafka:start(),
@@ -136,7 +137,7 @@ boot(State) ->
     ok = standin_broker:start(home()),
     ok = standin_broker:connect(home()),
     Node = standin_broker:node_name(home()),
-    true = ets:insert(?RIG, {sampler, faults_sampler:start(Node)}),
+    true = ets:insert(?RIG, [{sampler, faults_sampler:start(Node)}, {vm, rpc(os, getpid, [])}]),
     _ = faults_wait:until(["the plugin is ", atom_to_list(State)],
                           fun() -> is_state(State, rpc(?PLUGIN, status, [])) andalso listening() end, ?BOOT_MS),
     ok.
@@ -154,13 +155,20 @@ listening() ->
 -spec kill_vm() -> ok.
 kill_vm() ->
     ok = end_life(),
-    standin_broker:kill(home()).
+    kill(vm_pid()).
+
+kill(Pid) ->
+    {0, _} = faults_kafka:shell(["kill -KILL ", Pid, " && exec tail -f /dev/null --pid=", Pid, " -s 0.05"]),
+    true = ets:insert(?RIG, {vm, none}),
+    ok.
 
 %% @doc The operator's `emqttd stop'.
 -spec stop_vm() -> ok.
 stop_vm() ->
     ok = end_life(),
-    standin_broker:stop(home()).
+    ok = standin_broker:stop(home()),
+    true = ets:insert(?RIG, {vm, none}),
+    ok.
 
 end_life() ->
     Samples = faults_sampler:stop(the(sampler)),
@@ -188,15 +196,8 @@ settle(none) -> drained(?DRAIN_MS).
 down() ->
     _ = [faults_load:abandon(Load) || {_, Load, running} <- the(loads)],
     _ = [faults_sampler:stop(Sampler) || Sampler <- [the(sampler)], Sampler =/= none],
-    _ = killed(vm_is_up()),
+    _ = [kill(Pid) || Pid <- [vm_pid()], Pid =/= none, filelib:is_dir("/proc/" ++ Pid)],
     ok = faults_proxy:mode(proxy(), pass).
-
-killed(true) -> standin_broker:kill(home());
-killed(false) -> ok.
-
-vm_is_up() ->
-    {Status, _} = standin_broker:run(filename:join([home(), "bin", "emqttd"]), ["ping"]),
-    Status =:= 0.
 
 %%% What is there
 
@@ -222,8 +223,9 @@ rpc(Module, Function, Args) -> standin_broker:rpc(home(), Module, Function, Args
 -spec ctl([string()]) -> {non_neg_integer(), string()}.
 ctl(Args) -> standin_broker:ctl(home(), Args).
 
--spec vm_pid() -> string().
-vm_pid() -> rpc(os, getpid, []).
+%% @doc Of the VM that was started last; `none' when it was stopped or killed.
+-spec vm_pid() -> string() | none.
+vm_pid() -> the(vm).
 
 %%% Publishers
 

@@ -12,7 +12,7 @@ about() ->
 run(_Mode) ->
     Load = faults_rig:load(#{}),
     ok = faults_load:await(Load, acked, 500),
-    Second = faults_rig:broker("second"),
+    Second = faults_rig:broker("second", ""),
     ok = standin_broker:plugin_conf(Second, emq_plugin_kafka,
                                     [["emq.plugin.kafka.server = 127.0.0.1:", integer_to_list(faults_proxy:port(faults_rig:proxy())), "\n"],
                                      "emq.plugin.kafka.produce = durable\n",
