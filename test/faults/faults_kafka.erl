@@ -3,7 +3,7 @@
 %% environment, set by the runner.
 -module(faults_kafka).
 
--export([start/0, stop/0, clean/0, kill/0, pause/0, resume/0, via/0, pid/0, topic/2, read/1, dev/1, shell/1]).
+-export([start/0, stop/0, clean/0, kill/0, pause/0, resume/0, via/0, pid/0, topic/2, read/1, read/2, dev/1, shell/1]).
 
 -export_type([record/0]).
 
@@ -65,10 +65,14 @@ topic(Topic, Partitions) ->
 
 %% @doc All that is in a topic. Values must be without tabs and line breaks.
 -spec read(string()) -> [record()].
-read(Topic) ->
+read(Topic) -> read(Topic, "").
+
+%% @doc The same, from another Kafka.
+-spec read(string(), Bootstrap :: string()) -> [record()].
+read(Topic, Bootstrap) ->
     File = filename:join(os:getenv("FAULTS_DIR"), Topic ++ ".records"),
     Said = File ++ ".stderr",
-    case shell([script(), " read ", Topic, " >", File, " 2>", Said]) of
+    case shell(["KAFKA='", Bootstrap, "' ", script(), " read ", Topic, " >", File, " 2>", Said]) of
         {0, _} ->
             {ok, Text} = file:read_file(File),
             ok = file:delete(File),

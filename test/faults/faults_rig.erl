@@ -3,7 +3,7 @@
 -module(faults_rig).
 
 -export([install/0, uninstall/0, up/3, down/0, observe/1, broker/2]).
--export([boot/0, boot/1, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
+-export([boot/0, boot/1, boot/2, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
 -export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
 -export_type([mode/0]).
@@ -133,8 +133,12 @@ boot() -> boot(running).
 
 %% @doc The same, with the state that the plugin is to be in.
 -spec boot(running | degraded) -> ok.
-boot(State) ->
-    ok = standin_broker:start(home()),
+boot(State) -> boot(State, fun standin_broker:start/1).
+
+%% @doc The same, started in another way.
+-spec boot(running | degraded, fun((file:filename()) -> ok)) -> ok.
+boot(State, Start) ->
+    ok = Start(home()),
     ok = standin_broker:connect(home()),
     Node = standin_broker:node_name(home()),
     true = ets:insert(?RIG, [{sampler, faults_sampler:start(Node)}, {vm, rpc(os, getpid, [])}]),

@@ -1,0 +1,117 @@
+%% The other Kafka of the suite, by dev/kafka-cluster: several nodes, TLS, SASL, ACLs, quotas. One at a time; a scenario that
+%% asks for the same kind as the one before gets that one, with new topics. Where and what it is comes from FAULTS_DIR.
+-module(faults_cluster).
+
+-export([up/1, start/1, stop/1, address/1, certificate/1, password/1, certificate_file/1, topic/2, topic/3, tool/1, read/1, delete/1,
+         leaders/1, in_sync/1, log/1, pid/1, server/2]).
+
+-export_type([kind/0]).
+
+%% What dev/kafka-cluster takes from its environment.
+-type kind() :: [{NameOfVariable :: string(), Value :: string()}].
+
+%% @doc All nodes of a cluster of that kind answer, and show a good certificate.
+-spec up(kind()) -> ok.
+up(Kind) ->
+    File = directory() ++ ".kind",
+    Text = iolist_to_binary(io_lib:format("~p", [lists:sort(Kind)])),
+    ok = made(file:read_file(File), {ok, Text}, File, Kind),
+    start([]).
+
+made(Same, Same, _File, _Kind) ->
+    certificate("good");
+made(_, {ok, Text}, File, Kind) ->
+    {0, _} = faults_kafka:shell([[[Name, "=", Value, " "] || {Name, Value} <- Kind], command(["make"])]),
+    file:write_file(File, Text).
+
+%% @doc These nodes, or all; returns when they answer.
+-spec start([string()]) -> ok.
+start(Nodes) -> done(["start" | Nodes]).
+
+%% @doc A clean stop.
+-spec stop([string()]) -> ok.
+stop(Nodes) -> done(["stop" | Nodes]).
+
+%% @doc What the TLS listeners show from their node's next start on.
+-spec certificate(string()) -> ok.
+certificate(Kind) -> done(["certificate", Kind]).
+
+%% @doc A file with certificates: "ca", "other-ca".
+-spec certificate_file(string()) -> file:filename().
+certificate_file(Name) -> filename:join([directory(), "certs", Name ++ ".pem"]).
+
+-spec password(string()) -> string().
+password(User) -> told(["password", User]).
+
+%% @doc host:port,... of a listener.
+-spec address(string()) -> string().
+address(Listener) -> told(["bootstrap", Listener]).
+
+-spec pid(string()) -> string().
+pid(Node) -> told(["pid", Node]).
+
+%% @doc The settings of the plugin that lead it to a listener.
+-spec server(string(), [{string(), iodata()}]) -> [{string(), iodata()}].
+server(Listener, Settings) ->
+    [{"server", address(Listener)}, {"rdkafka.security.protocol", string:lowercase(Listener)} | Settings].
+
+-spec topic(string(), pos_integer()) -> ok.
+topic(Topic, Partitions) -> topic(Topic, Partitions, []).
+
+%% @doc The same, with settings of the topic.
+-spec topic(string(), pos_integer(), [string()]) -> ok.
+topic(Topic, Partitions, Settings) ->
+    _ = tool(["topics --create --topic ", Topic, " --partitions ", integer_to_list(Partitions),
+              [[" --config ", Setting] || Setting <- Settings]]),
+    ok.
+
+%% @doc Returns when the topic is really gone: Kafka answers before.
+-spec delete(string()) -> ok.
+delete(Topic) ->
+    _ = tool(["topics --delete --topic ", Topic]),
+    _ = faults_wait:until("the topic is gone", fun() -> not lists:member(Topic, topics()) end, 30000),
+    ok.
+
+topics() -> string:lexemes(tool("topics --list"), "\n").
+
+%% @doc The leader of each partition.
+-spec leaders(string()) -> [{Partition :: string(), Node :: string()}].
+leaders(Topic) ->
+    {match, Found} = re:run(tool(["topics --describe --topic ", Topic]), "Partition: (\\d+)\\s+Leader: (\\S+)",
+                            [global, {capture, all_but_first, list}]),
+    [{Partition, Leader} || [Partition, Leader] <- Found].
+
+%% @doc Whether every replica of the topic is in sync.
+-spec in_sync(string()) -> boolean().
+in_sync(Topic) ->
+    "" =:= string:trim(tool(["topics --describe --under-replicated-partitions --topic ", Topic])).
+
+%% @doc topics|configs|acls|elect ARGS, as dev/kafka-cluster has them; what it said.
+-spec tool(iodata()) -> string().
+tool(Line) ->
+    {0, Said} = faults_kafka:shell(command([Line])),
+    Said.
+
+%% @doc The log of a node.
+-spec log(string()) -> binary().
+log(Node) ->
+    {ok, Text} = file:read_file(filename:join([directory(), Node, "kafka.log"])),
+    Text.
+
+%% @doc All that is in a topic.
+-spec read(string()) -> [faults_kafka:record()].
+read(Topic) -> faults_kafka:read(Topic, address("PLAINTEXT")).
+
+done(Args) ->
+    {0, _} = faults_kafka:shell(command(Args)),
+    ok.
+
+told(Args) ->
+    {0, Said} = faults_kafka:shell(command(Args)),
+    string:trim(Said).
+
+command(Args) ->
+    Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka-cluster"]),
+    ["KAFKA_CLUSTER_DIR='", directory(), "' ", lists:join(" ", [Script | Args])].
+
+directory() -> filename:join(os:getenv("FAULTS_DIR"), "kafka-cluster").
