@@ -35,12 +35,18 @@ loop(Node, Samples) ->
             From ! {Ref, lists:reverse(Samples)},
             loop(Node, Samples);
         sample ->
-            loop(Node, sampled(Node, Samples))
+            Next = sampled(Node, Samples),
+            ok = forget(),
+            loop(Node, Next)
     end.
+
+%% A node that answers late is asked once, not once for every time that was missed.
+forget() ->
+    receive sample -> forget() after 0 -> ok end.
 
 %% A node that is gone, or a plugin that is not loaded yet, has no counters.
 sampled(Node, Samples) ->
-    try erpc:call(Node, emq_plugin_kafka, stats, [], 10000) of
+    try erpc:call(Node, emq_plugin_kafka, stats, [], 5000) of
         #{accepted := _} = Stats -> [Stats | Samples];
         {error, not_loaded} -> Samples
     catch
