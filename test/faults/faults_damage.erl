@@ -5,13 +5,13 @@
 -export([settings/1, run/1, segments/0]).
 
 -spec settings(faults_rig:mode()) -> [{string(), iodata()}].
-settings(_Mode) -> [{"spool.segment_size", "256KB"}].
+settings(_Mode) -> [{"spool.segment_size", "1MB"}].
 
 %% @doc Runs a scenario; the fun does the damage and says what it did.
 -spec run(fun(() -> {Losses :: term(), What :: iodata()})) -> faults:outcome().
 run(Damage) ->
     ok = faults_proxy:mode(faults_rig:proxy(), refuse),
-    Load = faults_rig:load(#{size => 400, name => "before"}),
+    Load = faults_rig:load(#{size => 1000, name => "before"}),
     ok = faults_load:await(Load, acked, 6000),
     _ = faults_rig:finish(Load),
     Spooled = maps:get(spooled, faults_rig:stats()),

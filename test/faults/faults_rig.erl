@@ -148,6 +148,7 @@ boot(State, Start) ->
     ok.
 
 is_state(State, #{state := State}) -> true;
+is_state(running, #{state := degraded, problems := Problems}) -> error({degraded, Problems});
 is_state(_, _) -> false.
 
 listening() ->

@@ -8,12 +8,12 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 7, title => "spool full", modes => [async, durable, sync], quick => [durable],
-      settings => fun(_Mode) -> [{"queue.max_messages", "1000"}, {"spool.max_size", "2MB"}, {"spool.segment_size", "256KB"},
+      settings => fun(_Mode) -> [{"queue.max_messages", "1000"}, {"spool.max_size", "4MB"}, {"spool.segment_size", "1MB"},
                                  {"produce.timeout", "1s"}] end}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
-    Load = faults_rig:load(#{clients => clients(Mode), rate => rate(Mode), size => 400}),
+    Load = faults_rig:load(#{clients => clients(Mode), rate => rate(Mode), size => 800}),
     ok = faults_load:await(Load, acked, 500),
     ok = faults_proxy:mode(faults_rig:proxy(), refuse),
     true = faults_wait:until("the spool is full", fun() -> spool(state) =:= full end, 90000),
