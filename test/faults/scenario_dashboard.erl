@@ -29,6 +29,6 @@ run(_Mode) ->
 
 changed() ->
     case faults_rig:rpc(emq_plugin_kafka, status, []) of
-        #{state := running, settings := Settings} -> lists:member({<<"linger">>, <<"17">>}, Settings);
+        #{state := running, settings := Settings} -> [] =/= [Value || {<<"linger">>, <<"17", _/binary>> = Value} <- Settings];
         _ -> false
     end.
