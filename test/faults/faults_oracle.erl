@@ -8,7 +8,7 @@
 %%   counted     accepted = success + failed + dropped + spooled + queued at every sample, no counter runs backwards, and what is
 %%               counted as delivered or lost is what was delivered or lost
 %%   drained     nothing is spooled or queued at the end
-%%   whole       no record that nobody sent, none damaged
+%%   whole       no record that nobody sent, none damaged, none without its time
 -module(faults_oracle).
 
 -export([judge/2]).
@@ -54,7 +54,7 @@ judge(#{ledgers := Ledgers, kafka := Kafka, dead := Dead, lives := Lives}, Allow
               last => Last, lost_by => lost_by(Lives), lives => Lives},
     Problems = lists:append([kept(Facts, Allowed), in_order(Facts), one_partition(Facts, Allowed), not_twice(Facts, Allowed),
                              adds_up(Lives), forward(Lives), drained(Last, Allowed), delivered(Facts, Allowed),
-                             Whole, DeadWhole, known(Ledgers, Clients), known(Ledgers, DeadClients)]),
+                             timed(Kafka ++ Dead), Whole, DeadWhole, known(Ledgers, Clients), known(Ledgers, DeadClients)]),
     #{acked => Acked, kafka => length(Kafka), dead => length(Dead), missing => length(Missing), lost_by => lost_by(Lives),
       duplicates => Duplicates, order_breaks => Breaks, samples => lists:sum([length(Samples) || Samples <- Lives]),
       resent => Resent, problems => [iolist_to_binary(Problem) || Problem <- Problems]}.
@@ -206,6 +206,10 @@ delivered(_Facts, _Allowed) ->
     [].
 
 %%% Whole
+
+%% Each record has the time at which its hook ran.
+timed(Records) ->
+    first([io_lib:format("a record without its time: ~0P", [Record, 20]) || #{timestamp := Time} = Record <- Records, Time =< 0]).
 
 known(Ledgers, Clients) ->
     Sent = maps:from_list([{Name, N} || #{client := Name, sent := N} <- Ledgers]),

@@ -76,6 +76,10 @@ a_record_that_nobody_sent_test() ->
     #{kafka := Kafka} = Run = run(),
     fails("that it never sent", counted(accepted, 9, counted(success, 9, Run#{kafka := Kafka ++ [record(<<"a">>, 9, 9)]})), #{}).
 
+a_record_without_its_time_test() ->
+    #{kafka := [First | Rest]} = Run = run(),
+    fails("without its time", Run#{kafka := [First#{timestamp := -1} | Rest]}, #{}).
+
 what_is_not_drained_test() ->
     fails("1 spooled", counted(success, 7, counted(spooled, 1, run())), #{}).
 

@@ -1,0 +1,60 @@
+%% The topic is deleted while records for it are under way, and created again while more come.
+-module(scenario_recreated).
+-behaviour(faults).
+
+-export([about/0, run/1]).
+
+-define(PORT, 19350).
+%% Behind all offsets of the topic that was deleted.
+-define(LATER, 1000000000).
+
+-spec about() -> faults:about().
+about() ->
+    #{number => 10, title => "topic deleted under load and created again", modes => [async_off, async, durable, sync],
+      boot => manual, partitions => none}.
+
+-spec run(faults_rig:mode()) -> faults:outcome().
+run(Mode) ->
+    Topic = faults_rig:topic(),
+    Proxy = faults_proxy:start(?PORT),
+    Address = "127.0.0.1:" ++ integer_to_list(?PORT),
+    ok = faults_cluster:up([{"NODES", "1"}, {"HOST_NAME", Address}]),
+    [_, Upstream] = string:lexemes(faults_cluster:address("NAMED"), ":"),
+    ok = faults_proxy:upstream(Proxy, list_to_integer(Upstream)),
+    ok = faults_cluster:topic(Topic, 3),
+    ok = faults_rig:settings([{"server", Address}, {"rdkafka.topic.metadata.refresh.interval.ms", "1000"},
+                              {"rdkafka.topic.metadata.propagation.max.ms", "3000"}]),
+    ok = faults_rig:boot(),
+    Before = faults_rig:load(#{name => "before"}),
+    ok = faults_load:await(Before, acked, 2000),
+    _ = faults_rig:finish(Before),
+    ok = faults_rig:drained(30000),
+    %% What is acknowledged now goes with the topic; it is read before.
+    Old = faults_cluster:read(Topic),
+    ok = faults_proxy:mode(Proxy, freeze),
+    Load = faults_rig:load(#{}),
+    Held = faults_wait:until("records under way", fun() -> more(faults_proxy:held(Proxy)) end, 30000),
+    ok = faults_cluster:delete(Topic),
+    ok = faults_proxy:mode(Proxy, pass),
+    Missed = faults_wait:until("the plugin has noticed", fun() -> noticed(faults_proxy:passed(Proxy)) end, 60000),
+    ok = faults_cluster:topic(Topic, 3),
+    #{success := Then} = faults_rig:stats(),
+    _ = faults_wait:until("records arrive in the new topic", fun() -> maps:get(success, faults_rig:stats()) > Then end, 60000),
+    ok = faults_load:await(Load, acked, 2000),
+    #{read => fun(Name) -> Old ++ [New#{offset := Offset + ?LATER} || #{offset := Offset} = New <- faults_cluster:read(Name)] end,
+      losses => losses(Mode),
+      evidence => [{Held > 1000, io_lib:format("~b bytes under way when the topic was deleted", [Held])},
+                   {true, Missed}, faults_said:crashes()]}.
+
+losses(_) -> {counted, [unknown_topic, <<"unknown_topic">>, <<"unknown_topic_or_partition">>, <<"unknown_partition">>]}.
+
+more(N) when N > 1000 -> N;
+more(_) -> false.
+
+%% Records given up, or the log.
+noticed(_Passed) ->
+    #{failed := Failed, dropped := Dropped} = faults_rig:stats(),
+    seen(Failed + Dropped, faults_rig:logged("unknown topic|unknown_topic")).
+
+seen(0, 0) -> false;
+seen(GivenUp, Lines) -> io_lib:format("~b records given up, ~b lines of the log", [GivenUp, Lines]).
