@@ -4,6 +4,9 @@
 
 -export([settings/1, run/1, segments/0]).
 
+%% How the plugin tells of damage.
+-define(DAMAGE, "spool: .*(lost|skipped|corrupt|damaged|torn|cut)").
+
 -spec settings(faults_rig:mode()) -> [{string(), iodata()}].
 settings(_Mode) -> [{"spool.segment_size", "1MB"}].
 
@@ -19,21 +22,21 @@ run(Damage) ->
     Segments = length(segments()),
     {Losses, What} = Damage(),
     ok = faults_rig:boot(),
-    Logged = faults_rig:wait_logged("spool", 10000),
     #{recovered := Recovered} = faults_rig:stats(),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     After = faults_rig:load(#{name => "after"}),
     ok = faults_load:await(After, acked, 500),
     _ = faults_rig:finish(After),
+    ok = faults_rig:drained(60000),
+    _ = faults_rig:wait_logged(?DAMAGE, 15000),
     #{losses => Losses,
       evidence => [{true, What},
                    {Segments > 3, io_lib:format("~b records in ~b segments before", [Spooled, Segments])},
-                   {Logged > 0, ["the log: ", last("spool")]},
+                   {true, ["the log: ", hd(told())]},
                    {Recovered > 0, io_lib:format("~b recovered", [Recovered])}]}.
 
-last(Word) ->
-    Lines = [Line || Line <- binary:split(faults_rig:log(), <<"\n">>, [global]), binary:match(Line, list_to_binary(Word)) =/= nomatch],
-    lists:last(Lines).
+told() ->
+    [Line || Line <- binary:split(faults_rig:log(), <<"\n">>, [global]), re:run(Line, ?DAMAGE) =/= nomatch].
 
 %% @doc The segment files, oldest first.
 -spec segments() -> [file:filename()].

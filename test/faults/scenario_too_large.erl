@@ -30,8 +30,8 @@ run(Mode) ->
     ok = faults_rig:boot(),
     Small = faults_rig:load(#{}),
     ok = faults_load:await(Small, acked, 1000),
-    _ = [faults_rig:finish(faults_rig:load(#{clients => 2, limit => ?EACH div 2, name => Name, size => Size}))
-         || {Name, Size} <- [{"big", ?BIG}, {"huge", ?HUGE}]],
+    ok = published("big", ?BIG),
+    ok = published("huge", ?HUGE),
     ok = faults_load:await(Small, acked, 1000),
     _ = faults_rig:finish(Small),
     ok = faults_rig:drained(60000),
@@ -43,6 +43,12 @@ run(Mode) ->
                    {Failed + Dropped =:= 2 * ?EACH, io_lib:format("~b failed and ~b dropped, of ~b that were too large",
                                                                  [Failed, Dropped, 2 * ?EACH])},
                    faults_said:crashes() | letters(buries(Mode), Dead)]}.
+
+published(Name, Size) ->
+    Load = faults_rig:load(#{clients => 2, limit => ?EACH div 2, name => Name, size => Size}),
+    ok = faults_load:await(Load, acked, ?EACH),
+    _ = faults_rig:finish(Load),
+    ok.
 
 buries(Mode) -> Mode =:= async orelse Mode =:= durable.
 

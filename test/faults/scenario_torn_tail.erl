@@ -16,8 +16,15 @@ run(_Mode) ->
 torn() ->
     Last = lists:last(faults_damage:segments()),
     {ok, Bytes} = file:read_file(Last),
-    End = byte_size(string:trim(Bytes, trailing, [0])),
+    End = used(Bytes, byte_size(Bytes)),
     {ok, File} = file:open(Last, [read, write, raw, binary]),
     ok = file:pwrite(File, End, binary:part(Bytes, End - 700, 300)),
     ok = file:close(File),
     {none, io_lib:format("300 bytes of a torn record at byte ~b of ~s", [End, filename:basename(Last)])}.
+
+%% Without the zeros at the end.
+used(Bytes, Size) ->
+    case binary:at(Bytes, Size - 1) of
+        0 -> used(Bytes, Size - 1);
+        _ -> Size
+    end.
