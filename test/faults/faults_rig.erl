@@ -4,7 +4,7 @@
 
 -export([install/0, uninstall/0, up/3, down/0, observe/1, broker/2]).
 -export([boot/0, boot/1, boot/2, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
--export([load/1, finish/1, stats/0, most/1, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
+-export([load/1, finish/1, stats/0, most/1, backlog/0, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
 -export_type([mode/0]).
 
@@ -262,8 +262,15 @@ samples() -> faults_sampler:samples(the(sampler)).
 %% @doc The most that a counter came to in any sample of this run.
 -spec most(atom()) -> non_neg_integer().
 most(Counter) ->
-    Now = [samples() || the(sampler) =/= none],
-    lists:max([0 | [maps:get(Counter, Sample, 0) || Samples <- the(lives) ++ Now, Sample <- Samples]]).
+    lists:max([0 | [maps:get(Counter, Sample, 0) || Sample <- all_samples()]]).
+
+%% @doc The most records that waited in memory and spool together.
+-spec backlog() -> non_neg_integer().
+backlog() ->
+    lists:max([0 | [Queued + Spooled || #{queued := Queued, spooled := Spooled} <- all_samples()]]).
+
+all_samples() ->
+    lists:append(the(lives) ++ [samples() || the(sampler) =/= none]).
 
 %% @doc Waits until nothing is queued and nothing spooled.
 -spec drained(timeout()) -> ok.

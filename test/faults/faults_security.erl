@@ -19,7 +19,7 @@ run(Mode, Fault) ->
     Load = faults_rig:load(#{}),
     Logged = faults_rig:wait_logged(Cause, 30000),
     ok = felt(Mode, Load),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     #{success := Before} = faults_rig:stats(),
     ok = Mend(),
     ok = faults_load:await(Load, acked, 2000),

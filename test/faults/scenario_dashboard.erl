@@ -20,7 +20,7 @@ run(_Mode) ->
     ok = faults_rest:put_config(lists:keystore(<<"emq.plugin.kafka.linger">>, 1, Shown, {<<"emq.plugin.kafka.linger">>, <<"17ms">>})),
     _ = faults_wait:until("the plugin runs with the new setting", fun changed/0, 30000),
     Gap = faults_load:acked(Load) - Before + 20 * 20,
-    Most = faults_rig:most(queued) + faults_rig:most(spooled),
+    Most = faults_rig:backlog(),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     ok = faults_load:await(Load, acked, 2000),
     #{losses => {gap, Gap},

@@ -18,7 +18,7 @@ run(Mode) ->
     Load = faults_rig:load(#{}),
     ok = felt(Mode, Load),
     #{success := Delivered} = faults_rig:stats(),
-    Waited = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waited = faults_rig:backlog(),
     ok = faults_kafka:start(),
     ok = faults_load:await(Load, acked, 2000),
     #{evidence => [{Gone, io_lib:format("Kafka (pid ~s) had ended before the broker's boot", [Pid])},

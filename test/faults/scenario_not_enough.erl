@@ -24,7 +24,7 @@ run(Mode) ->
     ok = felt(Mode, Load),
     ok = faults_cluster:start(["2", "3"]),
     true = faults_wait:until("every replica in sync", fun() -> faults_cluster:in_sync(Topic) end, 60000),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     ok = faults_load:await(Load, acked, 1000),
     #{read => fun faults_cluster:read/1,
       evidence => [{Refusals > 0, io_lib:format("~b times NotEnoughReplicas in Kafka's log", [Refusals])},

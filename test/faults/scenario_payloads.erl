@@ -26,7 +26,7 @@ run(Mode) ->
     ok = outage(Mode),
     [ok = mqtt_client:publish(Client, <<"p">>, Payload, 1) || Payload <- Rest],
     ok = mqtt_client:disconnect(Client),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     Numbered = maps:from_list([{erlang:md5(Payload), N} || {N, Payload} <- lists:zip(lists:seq(1, length(Payloads)), Payloads)]),
     Ledger = #{client => ?CLIENT, sent => length(Payloads), acked => [{1, length(Payloads)}], resent => 0, lost => 0},

@@ -16,7 +16,7 @@ run(Mode) ->
     Refused = faults_rig:wait_logged("connection refused", 30000),
     ok = felt(Mode, Load),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     ok = faults_load:await(Load, acked, 2000),
     #{evidence => [{Refused > 0, io_lib:format("'connection refused' in ~b lines of the log", [Refused])},
                    {Waiting > 0, io_lib:format("up to ~b records waited", [Waiting])},

@@ -19,7 +19,7 @@ run(Mode) ->
     ok = faults_proxy:mode(faults_rig:proxy(), freeze),
     TimedOut = faults_rig:wait_logged("timed out|timedout", 60000),
     Held = faults_proxy:held(faults_rig:proxy()),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     Cut = faults_proxy:cut(faults_rig:proxy()),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     ok = faults_load:await(Load, acked, 2000),

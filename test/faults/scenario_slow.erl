@@ -23,7 +23,7 @@ run(Mode) ->
     {Start, Passed} = {erlang:monotonic_time(millisecond), faults_proxy:passed(Proxy)},
     ok = faults_load:await(Load, acked, more(Mode)),
     Rate = (faults_proxy:passed(Proxy) - Passed) * 1000 div (erlang:monotonic_time(millisecond) - Start),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     ok = faults_proxy:mode(Proxy, {delay, 300}),
     ok = faults_load:await(Load, acked, more(Mode) div 2),
     ok = faults_proxy:mode(Proxy, pass),

@@ -24,7 +24,7 @@ run(_Mode) ->
     ok = faults_load:await(Load, acked, 2000),
     Pid = faults_cluster:pid("2"),
     Meanwhile = [pause(Pid, Load) || _ <- lists:seq(1, ?PAUSES)],
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     ok = faults_load:await(Load, acked, 2000),
     #{read => fun faults_cluster:read/1,
       evidence => [{length(lists:usort([Node || {_, Node} <- Leaders])) =:= 2, io_lib:format("partitions and leaders: ~0p", [Leaders])},

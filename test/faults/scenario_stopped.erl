@@ -19,7 +19,7 @@ run(Mode) ->
     Seconds = faults_rig:quick({10, 60}),
     receive after Seconds * 1000 -> ok end,
     #{success := After} = faults_rig:stats(),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     ok = faults_kafka:resume(),
     ok = faults_load:await(Load, acked, 2000),
     #{evidence => [{State =:= "T", io_lib:format("Kafka's process was in state ~s for ~b s", [State, Seconds])},

@@ -31,7 +31,7 @@ run(_Mode) ->
     Bytes = Slow * 200 * 1000 div ?MEASURED_MS,
     _ = faults_cluster:tool("configs --alter --entity-type users --entity-name limited --delete-config producer_byte_rate"),
     ok = faults_load:await(Load, acked, 4000),
-    Waiting = faults_rig:most(queued) + faults_rig:most(spooled),
+    Waiting = faults_rig:backlog(),
     #{read => fun faults_cluster:read/1,
       evidence => [{Bytes < ?QUOTA * 3 div 2, io_lib:format("~b bytes of payload a second with a quota of ~b", [Bytes, ?QUOTA])},
                    {Waiting > 0, io_lib:format("up to ~b records waited", [Waiting])}, faults_said:crashes()]}.

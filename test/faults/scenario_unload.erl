@@ -15,7 +15,7 @@ run(Mode) ->
     Load = faults_rig:load(#{clients => clients(Mode)}),
     ok = faults_load:await(Load, acked, 500),
     ok = faults_proxy:mode(faults_rig:proxy(), outage(Mode)),
-    true = faults_wait:until("a backlog", fun() -> faults_rig:most(queued) + faults_rig:most(spooled) >= backlog(Mode) end, 60000),
+    true = faults_wait:until("a backlog", fun() -> faults_rig:backlog() >= backlog(Mode) end, 60000),
     Before = faults_load:acked(Load),
     Start = erlang:monotonic_time(millisecond),
     {0, _} = faults_rig:ctl(["plugins", "unload", "emq_plugin_kafka"]),
@@ -27,7 +27,7 @@ run(Mode) ->
     ok = faults_load:await(Load, acked, 2000),
     #{losses => {gap, Gap},
       evidence => [{true, io_lib:format("stopped in ~b ms, with a backlog of up to ~b records",
-                                        [Stop, faults_rig:most(queued) + faults_rig:most(spooled)])},
+                                        [Stop, faults_rig:backlog()])},
                    faults_said:crashes() | quick(Mode, Stop)]}.
 
 clients(sync) -> 200;
