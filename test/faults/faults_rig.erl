@@ -84,12 +84,12 @@ up(Name, Mode, About) ->
                              {about, About}]),
     ok = faults_proxy:mode(proxy(), pass),
     ok = faults_kafka:start(),
-    ok = create(Topic, maps:get(partitions, About, 3)),
+    Created = spawn_monitor(fun() -> ok = create(Topic, maps:get(partitions, About, 3)) end),
     ok = clear(spool_dir()),
     ok = clear(filename:join(home(), "log")),
     ok = filelib:ensure_dir(filename:join([home(), "log", "x"])),
     ok = settings(own(About, Mode)),
-    start(maps:get(boot, About, auto)).
+    start(maps:get(boot, About, auto), Created).
 
 create(_Topic, none) -> ok;
 create(Topic, Partitions) -> faults_kafka:topic(Topic, Partitions).
@@ -103,8 +103,15 @@ clear(Directory) ->
 own(#{settings := Settings}, Mode) -> Settings(Mode);
 own(_About, _Mode) -> [].
 
-start(auto) -> boot();
-start(manual) -> ok.
+%% Both take a second or more.
+start(auto, Created) ->
+    ok = boot(),
+    created(Created);
+start(manual, Created) ->
+    created(Created).
+
+created({Pid, Monitor}) ->
+    receive {'DOWN', Monitor, process, Pid, Reason} -> normal = Reason, ok end.
 
 %% @doc Writes the plugin's configuration: the rig's own settings, the mode's, and these, which win.
 -spec settings([{Key :: string(), Value :: iodata()}]) -> ok.

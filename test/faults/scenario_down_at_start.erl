@@ -15,7 +15,7 @@ run(Mode) ->
     ok = faults_kafka:stop(),
     Gone = not filelib:is_dir("/proc/" ++ Pid),
     ok = faults_rig:boot(),
-    Load = faults_rig:load(#{}),
+    Load = faults_rig:load(#{rate => 50}),
     ok = felt(Mode, Load),
     #{success := Delivered} = faults_rig:stats(),
     Waited = faults_rig:backlog(),
@@ -27,4 +27,4 @@ run(Mode) ->
                    faults_said:clients(Mode, Load)]}.
 
 felt(sync, Load) -> faults_load:await(Load, lost, 20);
-felt(_, Load) -> faults_load:await(Load, acked, 4000).
+felt(_, Load) -> faults_load:await(Load, acked, 2000).
