@@ -79,7 +79,7 @@ reload(_Settings, _Node) ->
     erlang:nif_error(not_loaded).
 
 %% Replaces a producer that librdkafka gave up, with the same settings.
--spec reopen() -> ok | {error, closed | Problem :: binary()}.
+-spec reopen() -> ok | {error, [Problem :: binary()]}.
 reopen() ->
     erlang:nif_error(not_loaded).
 

@@ -219,10 +219,8 @@ reopen(_Status, State) -> State#state{reopening = false}.
 reopened(ok, State) ->
     ok = log("a new producer is open", []),
     State#state{reopening = false};
-reopened({error, closed}, State) ->
-    State#state{reopening = false};
-reopened({error, Problem}, State) ->
-    ok = log("no new producer: ~ts; the next try is in ~b s", [Problem, ?REOPEN_MS div 1000]),
+reopened({error, Problems}, State) ->
+    lists:foreach(fun(Problem) -> log("no new producer: ~ts", [Problem]) end, Problems),
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
     State.
 
