@@ -227,7 +227,8 @@ fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
 
 /// An error's name in statistics, in the style of the drop reasons: `TopicAuthorizationFailed` is
 /// `topic_authorization_failed`.
-fn error_name(code: RDKafkaErrorCode) -> String {
+#[must_use]
+pub fn error_name(code: RDKafkaErrorCode) -> String {
     let mut name = String::new();
     for c in format!("{code:?}").chars() {
         if c.is_ascii_uppercase() && !name.is_empty() {

@@ -12,7 +12,6 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dead_letter::Verdict;
 use crate::delivery::Returned;
 use crate::metrics::{DropReason, Home};
 use crate::native_parts::TopicHandle;
@@ -156,12 +155,14 @@ impl Intake {
                     .and_then(|store| self.append(store, record, terms.want, || self.shared.metrics.spilled(cost)));
                 spilled.inspect_err(|reason| self.shared.metrics.dropped_from(*reason, Home::Memory(cost)))
             }
-            Err(Refused::Final(reason)) => self.refuse(record, terms.want, reason),
+            Err(refused @ Refused::Final(_)) => self.refuse(record, terms.want, refused),
         }
     }
 
     /// The client will never send it: its dead letter may do.
-    fn refuse(&self, record: &Record<'_>, want: Want, reason: DropReason) -> Result<(), DropReason> {
+    fn refuse(&self, record: &Record<'_>, want: Want, refused: Refused) -> Result<(), DropReason> {
+        let reason = refused.reason();
+        let Refused::Final(verdict) = refused else { return Err(reason) };
         let client = self.producer.client();
         let origin = Origin::Direct(self.shared.next_order());
         let has_letter = client.dead_letters.is_some();
@@ -170,7 +171,8 @@ impl Intake {
         {
             self.shared.tickets.insert(origin.pack(), waiter);
         }
-        client.refuse(&stored(record), origin, Verdict::Dropped(reason), reason.name());
+        let words = verdict.name().to_owned();
+        client.refuse(&stored(record), origin, verdict, &words);
         if has_letter { Ok(()) } else { Err(reason) }
     }
 
@@ -239,7 +241,7 @@ impl Intake {
     pub fn release(&self, first: Vec<Returned>) {
         for record in first {
             let want = record.waiter.map(|waiter| (waiter, Until::Kafka));
-            self.admit_held(Held {
+            self.admit_held(&Held {
                 order: record.order,
                 stored: record.stored,
                 cost: record.cost,
@@ -257,17 +259,17 @@ impl Intake {
                 std::mem::take(&mut *held)
             };
             for record in batch {
-                self.admit_held(record);
+                self.admit_held(&record);
             }
         }
     }
 
     /// A held record goes where it would have gone. It has its room in the budget, and is counted as queued.
-    fn admit_held(&self, held: Held) {
+    fn admit_held(&self, held: &Held) {
         let to_spool = self.store.as_ref().filter(|store| self.goes_to_spool(store, held.durable));
         let result = match to_spool {
-            Some(store) => self.append_held(store, &held),
-            None => self.produce_held(&held),
+            Some(store) => self.append_held(store, held),
+            None => self.produce_held(held),
         };
         if let Err(reason) = result {
             self.shared.metrics.dropped_from(reason, Home::Memory(held.cost));
@@ -279,7 +281,7 @@ impl Intake {
 
     fn append_held(&self, store: &Store, held: &Held) -> Result<(), DropReason> {
         self.shared.budget.release(1, held.cost);
-        store.append(&held.stored, &[], held.want, || self.shared.metrics.spilled(held.cost))
+        store.append_returned_bytes(&held.stored, held.want, held.cost)
     }
 
     fn produce_held(&self, held: &Held) -> Result<(), DropReason> {
@@ -299,10 +301,8 @@ impl Intake {
         };
         match self.producer.produce(&record, held.want.map(|(waiter, _)| waiter)) {
             Ok(()) => Ok(()),
-            Err(Refused::Final(reason)) => {
-                // Settled there, one way or the other.
-                self.refuse(&record, held.want, reason).or(Ok(()))
-            }
+            // Settled there, one way or the other.
+            Err(refusal @ Refused::Final(_)) => self.refuse(&record, held.want, refusal).or(Ok(())),
             Err(refusal) => match &self.store {
                 Some(store) => self.append_held(store, held),
                 None => Err(refused(refusal.reason())),

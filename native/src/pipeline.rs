@@ -221,7 +221,7 @@ impl Pipeline {
             }
             None
         });
-        full.unwrap_or_else(|| self.outcome(passage))
+        full.unwrap_or_else(|| self.outcome(&passage))
     }
 
     /// One record of the event. Some(number): there is no room for it, and the caller is to wait.
@@ -298,7 +298,7 @@ impl Pipeline {
         passage.waiter
     }
 
-    fn outcome(&self, passage: Passage<'_>) -> Outcome {
+    fn outcome(&self, passage: &Passage<'_>) -> Outcome {
         let waiters = &self.shared.waiters;
         if let Some(reason) = passage.refused {
             if let Some(id) = passage.waiter {

@@ -19,8 +19,8 @@ use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer as _};
 use thiserror::Error;
 
 use crate::config::Settings;
-use crate::dead_letter::DeadLetters;
-use crate::delivery::{self, Returned};
+use crate::dead_letter::{DeadLetters, Verdict};
+use crate::delivery::{self, Returned, error_name};
 use crate::metrics::DropReason;
 use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::record::Header;
@@ -111,24 +111,25 @@ pub fn cost(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) ->
 }
 
 /// Why librdkafka did not take a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// It has no room now.
     Full,
     /// It takes nothing any more: the producer has failed for good.
     Fatal,
     /// It will never take this record.
-    Final(DropReason),
+    Final(Verdict),
 }
 
 impl Refused {
     /// The reason to count a record under that is dropped for it.
     #[must_use]
-    pub const fn reason(self) -> DropReason {
+    pub const fn reason(&self) -> DropReason {
         match self {
             Self::Full => DropReason::QueueFull,
             Self::Fatal => DropReason::Fatal,
-            Self::Final(reason) => reason,
+            Self::Final(Verdict::Dropped(reason)) => *reason,
+            Self::Final(Verdict::Failed(_)) => DropReason::Refused,
         }
     }
 }
@@ -143,7 +144,7 @@ pub struct Client {
     dynamic: DynamicTopics<TopicHandle>,
     /// Delivery reports, errors, log lines.
     pub queue: Queue,
-    client: BaseProducer,
+    native: BaseProducer,
     /// What outlives this producer.
     pub shared: Arc<Shared>,
     /// The spool, where there is one.
@@ -161,7 +162,7 @@ impl Client {
     /// Whether librdkafka has declared this producer unusable.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        self.client.client().fatal_error().is_some()
+        self.native.client().fatal_error().is_some()
     }
 
     /// A topic by its name.
@@ -170,7 +171,7 @@ impl Client {
     ///
     /// librdkafka made no handle.
     pub fn open_topic(&self, topic: &KafkaTopic) -> Result<TopicHandle, OpenError> {
-        TopicHandle::new(&self.client, topic).map_err(OpenError::TopicHandle)
+        TopicHandle::new(&self.native, topic).map_err(OpenError::TopicHandle)
     }
 
     /// The largest record that the client sends.
@@ -188,7 +189,7 @@ impl Client {
         let (key, key_length) = raw_parts(record.key);
         let (value, value_length) = raw_parts(record.value);
         let headers = NativeHeaders::new(record.headers);
-        let opaque = origin.pack() as usize as *mut c_void;
+        let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(origin.pack()).unwrap_or_default());
         // Counted first: its report may come before `producev` returns.
         self.in_librdkafka.fetch_add(1, Ordering::AcqRel);
         // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
@@ -197,7 +198,7 @@ impl Client {
         // dereferences.
         let result = unsafe {
             rd_kafka_producev(
-                self.client.client().native_ptr(),
+                self.native.client().native_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
                 record.topic.as_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
@@ -230,7 +231,7 @@ impl Client {
 
     fn purge(&self, flags: i32) {
         // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
-        unsafe { rd_kafka_purge(self.client.client().native_ptr(), flags) };
+        unsafe { rd_kafka_purge(self.native.client().native_ptr(), flags) };
     }
 }
 
@@ -261,7 +262,7 @@ impl Producer {
             dead_letters,
             dynamic: DynamicTopics::new(settings.max_dynamic_topics),
             queue: Queue::of(&client),
-            client,
+            native: client,
             shared,
             store,
             in_librdkafka: AtomicUsize::new(0),
@@ -363,7 +364,7 @@ impl Producer {
 
     /// Whether everything was acknowledged, refused or given back within `timeout`.
     fn flush(&self, timeout: Duration) -> bool {
-        let client = self.client.client.client().native_ptr();
+        let client = self.client.native.client().native_ptr();
         let deadline = Instant::now() + timeout;
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
@@ -398,8 +399,11 @@ fn refused(error: RDKafkaErrorCode) -> Refused {
     match error {
         RDKafkaErrorCode::QueueFull => Refused::Full,
         RDKafkaErrorCode::Fatal => Refused::Fatal,
-        RDKafkaErrorCode::MessageSizeTooLarge => Refused::Final(DropReason::TooLarge),
-        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition => Refused::Final(DropReason::UnknownTopic),
-        _ => Refused::Final(DropReason::Refused),
+        RDKafkaErrorCode::MessageSizeTooLarge => Refused::Final(Verdict::Dropped(DropReason::TooLarge)),
+        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition => {
+            Refused::Final(Verdict::Dropped(DropReason::UnknownTopic))
+        }
+        // What Kafka said of the topic a moment ago.
+        other => Refused::Final(Verdict::Failed(error_name(other))),
     }
 }

@@ -84,18 +84,18 @@ impl Log {
         Self { reader, batch: Batch::default(), next: 0 }
     }
 
-    /// Makes sure that there is a next record. False: there is none now.
-    fn fill(&mut self, timeout: Duration, client: &Client) -> bool {
+    /// Makes sure that there is a next record. False: there is none now. None: it could not be read this time.
+    fn fill(&mut self, timeout: Duration, client: &Client) -> Option<bool> {
         if self.next < self.batch.len() {
-            return true;
+            return Some(true);
         }
         self.next = 0;
         match self.reader.read(&mut self.batch, timeout) {
-            Ok(more) => more && self.batch.len() > 0,
+            Ok(more) => Some(more && !self.batch.is_empty()),
             Err(error) => {
                 client.shared.notices.push("spool read", format!("spool: {error}"));
                 std::thread::sleep(AFTER_ERROR);
-                false
+                None
             }
         }
     }
@@ -138,13 +138,17 @@ impl Run {
         let Some(mut main) = main else { return };
         while !self.stop.load(Ordering::Acquire) {
             // Nothing is added to the handover log while it is read: once empty, it is done.
-            if handover.as_mut().is_some_and(|log| !log.fill(Duration::ZERO, &self.client)) {
-                self.store.handover_read();
-                handover = None;
+            match handover.as_mut().map(|log| log.fill(Duration::ZERO, &self.client)) {
+                Some(None) => continue,
+                Some(Some(false)) => {
+                    self.store.handover_read();
+                    handover = None;
+                }
+                Some(Some(true)) | None => {}
             }
             // Records that come to the main log from now on are younger than all of the handover log.
             let wait = if handover.is_some() { Duration::ZERO } else { WAIT };
-            let in_main = main.fill(wait, &self.client);
+            let Some(in_main) = main.fill(wait, &self.client) else { continue };
             let then = match &mut handover {
                 Some(log) if !in_main || log.order() < main.order() => self.hand_over(log, Origin::Handover),
                 _ if in_main => self.hand_over(&mut main, Origin::Main),
@@ -198,8 +202,9 @@ impl Run {
         loop {
             match client.enqueue(&produced, origin) {
                 Ok(()) => return Then::GoOn,
-                Err(Refused::Final(reason)) => {
-                    client.refuse(record, origin, Verdict::Dropped(reason), reason.name());
+                Err(Refused::Final(verdict)) => {
+                    let words = verdict.name().to_owned();
+                    client.refuse(record, origin, verdict, &words);
                     return Then::GoOn;
                 }
                 // It stays in the spool, for the next producer.

@@ -26,7 +26,7 @@ pub struct Rule {
     pub headers: Vec<(String, Template)>,
     /// Whether an empty retained payload becomes a null value, which deletes the key from a compacted topic.
     pub tombstone: bool,
-    /// When the hook of a client's QoS 1 message returns; that of the setting `produce` where it is missing.
+    /// When the hook of a client's `QoS` 1 message returns; that of the setting `produce` where it is missing.
     pub produce: Option<Produce>,
     /// What becomes of the publisher of a record that is not safe in time; that of the setting where it is missing.
     pub on_failure: Option<OnFailure>,
@@ -102,7 +102,7 @@ enum Switch {
     Off,
 }
 
-/// When the hook of a client's QoS 1 message returns, and so its PUBACK is sent.
+/// When the hook of a client's `QoS` 1 message returns, and so its PUBACK is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Produce {

@@ -65,6 +65,9 @@ pub enum Origin {
     DeadLetter(u64),
 }
 
+// What librdkafka keeps is a pointer.
+const _: () = assert!(usize::BITS == 64, "the plugin is for 64-bit processors");
+
 const TAG_SHIFT: u32 = 62;
 const NUMBER: u64 = (1 << TAG_SHIFT) - 1;
 

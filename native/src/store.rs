@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, State, Stats};
 
@@ -22,6 +23,9 @@ const LIFE_SHIFT: u32 = 44;
 
 /// In a token: its caller waits for Kafka, not for the disk. It is told only if the disk loses the record.
 const WAITS_FOR_KAFKA: u64 = 1 << 63;
+
+/// How long a stop waits for a disk that is slow, for each record.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,20 +123,32 @@ impl Store {
     ///
     /// The reason to drop it for.
     pub fn append(&self, head: &[u8], value: &[u8], want: Want, count: impl FnOnce()) -> Result<(), DropReason> {
+        self.append_to_main(head, value, want, count).map_err(drop_reason)
+    }
+
+    /// Appends a record that was in memory, of this cost there. Waits for a disk that does not keep up.
+    ///
+    /// # Errors
+    ///
+    /// The reason to drop it for.
+    pub fn append_returned_bytes(&self, stored: &[u8], want: Want, cost: usize) -> Result<(), DropReason> {
+        let append = || self.append_to_main(stored, &[], want, || self.shared.metrics.spilled(cost));
+        patiently(&self.main, append).map_err(drop_reason)
+    }
+
+    fn append_to_main(&self, head: &[u8], value: &[u8], want: Want, count: impl FnOnce()) -> Result<(), AppendError> {
         let token = match want {
             None => 0,
             Some((waiter, Until::Disk)) => waiter,
             Some((waiter, Until::Kafka)) => waiter | WAITS_FOR_KAFKA,
         };
-        self.main
-            .append_then(&[head, value], token, |sequence| {
-                if let Some((waiter, Until::Kafka)) = want {
-                    self.shared.tickets.insert(Origin::Main(sequence).pack(), waiter);
-                }
-                count();
-            })
-            .map(|_| ())
-            .map_err(|error| drop_reason(&error))
+        let appended = self.main.append_then(&[head, value], token, |sequence| {
+            if let Some((waiter, Until::Kafka)) = want {
+                self.shared.tickets.insert(Origin::Main(sequence).pack(), waiter);
+            }
+            count();
+        });
+        appended.map(|_| ())
     }
 
     /// Keeps what a closed producer gave back, in its order. Returns how many records were lost.
@@ -156,11 +172,13 @@ impl Store {
         let kept = |record: &Returned| {
             let Some(log) = &log else { return false };
             let token = record.waiter.map_or(0, |waiter| waiter | WAITS_FOR_KAFKA);
-            let appended = log.append_then(&[&record.stored], token, |sequence| {
-                if let Some(waiter) = record.waiter {
-                    self.shared.tickets.insert(Origin::Handover(sequence).pack(), waiter);
-                }
-                self.shared.metrics.spilled(record.cost);
+            let appended = patiently(log, || {
+                log.append_then(&[&record.stored], token, |sequence| {
+                    if let Some(waiter) = record.waiter {
+                        self.shared.tickets.insert(Origin::Handover(sequence).pack(), waiter);
+                    }
+                    self.shared.metrics.spilled(record.cost);
+                })
             });
             if appended.is_ok() {
                 self.handover_pending.store(true, Ordering::Release);
@@ -181,7 +199,7 @@ impl Store {
     fn append_returned(&self, record: &Returned) -> bool {
         let want = record.waiter.map(|waiter| (waiter, Until::Kafka));
         self.shared.budget.release(1, record.cost);
-        let result = self.append(&record.stored, &[], want, || self.shared.metrics.spilled(record.cost));
+        let result = self.append_returned_bytes(&record.stored, want, record.cost);
         if let Err(reason) = result {
             self.shared.metrics.dropped_from(reason, Home::Memory(record.cost));
             if let Some(waiter) = record.waiter {
@@ -273,11 +291,24 @@ impl Store {
     }
 }
 
+/// Records in memory come faster than a disk writes: a moment helps, unless there is no room on it.
+fn patiently<T>(log: &Spool, append: impl Fn() -> Result<T, AppendError>) -> Result<T, AppendError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match append() {
+            Err(AppendError::Full) if log.stats().state == State::Ok && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            result => return result,
+        }
+    }
+}
+
 fn log_config(settings: &SpoolSettings, dir: PathBuf, max_size: u64) -> Config {
     Config { dir, max_size, segment_size: settings.segment_size, sync_interval: settings.sync_interval }
 }
 
-fn drop_reason(error: &AppendError) -> DropReason {
+fn drop_reason(error: AppendError) -> DropReason {
     match error {
         AppendError::Full => DropReason::SpoolFull,
         AppendError::TooLarge => DropReason::TooLarge,

@@ -431,7 +431,7 @@ mod tests {
         mailbox.begin(&waiters).expect("room");
         waiters.sweep(Instant::now());
         assert_eq!(waiters.count(), 1);
-        waiters.sweep(Instant::now() + Duration::from_secs(60));
+        waiters.sweep(Instant::now() + Duration::from_mins(1));
         assert_eq!(waiters.count(), 0);
     }
 
@@ -448,7 +448,9 @@ mod tests {
     fn room_is_told_in_the_order_of_asking_and_ends_no_wait() {
         let (waiters, first, second) = (waiters(9), Mailbox::default(), Mailbox::default());
         let ids = [first.begin(&waiters).expect("room"), second.begin(&waiters).expect("room")];
-        ids.iter().for_each(|id| waiters.block(*id));
+        for id in ids {
+            waiters.block(id);
+        }
         waiters.tell_of_room(1);
         assert_eq!((first.take(), second.take()), (vec![Answer::Room], vec![]));
         waiters.unblock(ids[1]);

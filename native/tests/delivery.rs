@@ -15,7 +15,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn queued(outcome: Outcome) -> bool {
+fn queued(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Queued(_))
 }
 
@@ -27,7 +27,7 @@ fn every_record_arrives_once_in_order_of_its_client() {
     let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     for n in 0..1000 {
         let client = format!("c{}", n % 7);
-        assert!(queued(handle.submit(
+        assert!(queued(&handle.submit(
             &publish(client.as_bytes(), n.to_string().as_bytes()),
             &Publisher::Hurried,
             false
@@ -64,7 +64,7 @@ fn drops_when_the_queue_is_full_and_counts_what_a_stop_gives_up() {
     for n in 0..25 {
         let outcome = handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false);
         if n < 10 {
-            assert!(queued(outcome));
+            assert!(queued(&outcome));
         } else {
             assert_eq!(outcome, dropped(DropReason::QueueFull));
         }
@@ -83,7 +83,7 @@ fn the_bound_in_bytes_counts_keys_and_overhead() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[("queue_max_size", "100000")]), "n@h").expect("opened");
     let key = [b'k'; 1000];
-    let taken = (0..1000).filter(|_| queued(handle.submit(&publish(&key, b"x"), &Publisher::Hurried, false))).count();
+    let taken = (0..1000).filter(|_| queued(&handle.submit(&publish(&key, b"x"), &Publisher::Hurried, false))).count();
     // Each record has its key twice (once in the JSON), and some 250 bytes of librdkafka's own.
     assert!((30..=44).contains(&taken), "{taken}");
     let bytes = handle.metrics().snapshot().queued_bytes;
@@ -103,7 +103,7 @@ fn what_kafka_would_never_take_is_dropped_at_once() {
         dropped(DropReason::TooLarge),
         "too large once it is JSON"
     );
-    assert!(queued(handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::Hurried, false)));
     assert_eq!(handle.close(LONG).map(|closed| closed.given_up), Some(0));
     let counters = handle.metrics().snapshot();
     assert_eq!((counters.success, counters.dropped.get(&DropReason::TooLarge)), (1, Some(&2)));
@@ -115,11 +115,11 @@ fn waits_for_a_kafka_that_is_down_and_delivers_when_it_is_back() {
     let handle = Handle::default();
     let quick = [("rdkafka.reconnect.backoff.max.ms", "200")];
     handle.open(settings(&cluster.bootstrap_servers(), &quick), "n@h").expect("opened");
-    assert!(queued(handle.submit(&publish(b"c", b"first"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", b"first"), &Publisher::Hurried, false)));
     wait_for(&handle, "first record", |s| s.success == 1);
     cluster.broker_down(1).expect("down");
     for _ in 0..100 {
-        assert!(queued(handle.submit(&publish(b"c", b"later"), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish(b"c", b"later"), &Publisher::Hurried, false)));
     }
     // The operator is told of the outage, and nothing was given up when librdkafka has noticed it.
     let deadline = Instant::now() + common::DEADLINE;
@@ -140,7 +140,7 @@ fn a_record_that_kafka_refuses_is_counted_with_its_reason() {
     let handle = Handle::default();
     handle.open(settings(&cluster.bootstrap_servers(), &[("idempotence", "false")]), "n@h").expect("opened");
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
-    assert!(queued(handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false)));
     let counters = wait_for(&handle, "refusal", |s| s.failed_total() == 1);
     assert_eq!(counters.failed.get("topic_authorization_failed"), Some(&1), "{counters:?}");
     handle.close(LONG);

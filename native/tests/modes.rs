@@ -65,7 +65,9 @@ fn a_refused_record_is_told_and_a_stop_answers_who_still_waits() {
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
     let (id, _) = waits(&mailbox.submit(&handle, &publish(b"a", b"1")));
     assert_eq!(mailbox.receive("a refusal"), (id, Answer::Refused("topic_authorization_failed".into())));
+    handle.close(LONG);
     cluster.broker_down(1).expect("down");
+    let handle = open(&cluster.bootstrap_servers(), &dir, &[("produce", "sync")]);
     let (id, _) = waits(&mailbox.submit(&handle, &publish(b"a", b"2")));
     let closed = handle.close(LONG).expect("it was open");
     assert_eq!(mailbox.receive("the stop"), (id, Answer::Refused("closed".into())));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{PREFIX, SettingError, Settings};
 use crate::rule::{OnFailure, Produce};
 
-/// When the hook of a client's QoS 1 message returns, and what if that takes too long.
+/// When the hook of a client's `QoS` 1 message returns, and what if that takes too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProduceSettings {
     /// `produce`. Default `async`.

@@ -182,7 +182,9 @@ impl Drop for TempDir {
 
 /// A process that waits: what it is told.
 #[derive(Clone, Default)]
-pub struct Mailbox(Arc<(Mutex<Vec<(u64, Answer)>>, Condvar)>);
+pub struct Mailbox(Arc<(Mutex<Answers>, Condvar)>);
+
+type Answers = Vec<(u64, Answer)>;
 
 impl Mailbox {
     /// The next answer.
@@ -203,7 +205,7 @@ impl Mailbox {
         self.0.0.lock().expect("no panic").is_empty()
     }
 
-    /// As a client's QoS 1 message.
+    /// As a client's `QoS` 1 message.
     pub fn submit(&self, handle: &Handle, event: &Event<'_>) -> Outcome {
         let caller = || Box::new(self.clone()) as Box<dyn Caller>;
         handle.submit(event, &Publisher::Patient(&caller), true)
