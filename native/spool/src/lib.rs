@@ -137,7 +137,7 @@ impl Spool {
     pub fn open(mut config: Config, events: Arc<dyn Events>) -> Result<(Self, Recovery), OpenError> {
         config.segment_size = config.segment_size.min(config.max_size / 4).clamp(4096, 1 << 30);
         let found = recovery::recover(&config)?;
-        let limit = usize::try_from(config.segment_size.min(PENDING)).unwrap_or(usize::MAX);
+        let limit = usize::try_from(PENDING).unwrap_or(usize::MAX);
         let dir = config.dir.clone();
         let durable = found.log.durable;
         let pending = Pending {
@@ -284,11 +284,12 @@ impl Spool {
             (acks.watermark(), acks.beyond())
         };
         let records = (next - 1).saturating_sub(watermark).saturating_sub(beyond);
+        let segments = lock(&self.shared.log).segments.len();
         Stats {
             records,
             bytes: self.shared.used.load(Ordering::Relaxed),
             max_bytes: self.shared.config.max_size,
-            segments: lock(&self.shared.log).segments.len(),
+            segments,
             oldest_ms: if records == 0 { None } else { self.shared.oldest(watermark) },
             state,
         }

@@ -54,7 +54,9 @@ struct Active {
     synced: u64,
 }
 
+/// What there is to do. Each may be so without the others.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)]
 struct Work {
     reclaim: bool,
     flush: bool,

@@ -1,5 +1,7 @@
 //! What a spool does on a good day.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,5 +1,9 @@
 //! What the tests share.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod child;
+pub mod payload;
+pub mod trace;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,6 +173,12 @@ impl Drop for TempDir {
 
 pub fn temp_dir() -> TempDir {
     temp_dir_in(Path::new(env!("CARGO_TARGET_TMPDIR")))
+}
+
+/// In memory where that can be had: for what does not depend on a disk.
+pub fn quick_temp_dir() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { temp_dir_in(memory) } else { temp_dir() }
 }
 
 pub fn temp_dir_in(parent: &Path) -> TempDir {
