@@ -44,8 +44,12 @@ init_per_testcase(Case, Config) ->
     ok = set_and_restart(Mine, defaults(Mine)),
     Mine.
 
-%% Whatever a case did: every record has one outcome, no callback raised, no message was left to a process of EMQ's.
+%% Whatever a case did: Kafka gets what it left, every record has one outcome, no callback raised, no message was left to a
+%% process of EMQ's.
 end_per_testcase(_Case, Config) ->
+    adds_up(stats(Config)),
+    ok = set_and_restart(Config, defaults(Config)),
+    ok = settled(Config),
     adds_up(stats(Config)),
     Log = standin_broker:log(home(Config), "error.log"),
     ?assertEqual(nomatch, re:run(Log, "Unexpected Info|kafka_unavailable")),
@@ -156,7 +160,9 @@ what_does_not_wait_is_acknowledged_at_once(Config) ->
 a_stop_hands_its_backlog_to_the_spool(Config) ->
     ok = set_and_restart(Config, [{server, ?NOBODY}, {shutdown_timeout, 60000}]),
     {ok, Client, 0} = connect(Config, #{client_id => <<"backlog">>}),
+    Began = erlang:system_time(millisecond),
     [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 500)],
+    Ended = erlang:system_time(millisecond),
     #{dropped := Dropped} = stats(Config),
     {Time, ok} = timer:tc(fun() -> rpc(Config, application, stop, [?APP]) end),
     ?assert(Time < 10000000),
@@ -166,11 +172,16 @@ a_stop_hands_its_backlog_to_the_spool(Config) ->
     ok = running(Config),
     ok = mqtt_client:publish(Client, <<"t">>, <<"501">>, 1),
     ok = mqtt_client:disconnect(Client),
-    ?assertEqual(#{<<"backlog">> => lists:seq(1, 501)}, numbers(kafka_reader:records(topic(Config), 501))).
+    Records = kafka_reader:records(topic(Config), 501),
+    ?assertEqual(#{<<"backlog">> => lists:seq(1, 501)}, numbers(Records)),
+    %% The time of the hook, not of the replay.
+    [?assert(Timestamp >= Began andalso Timestamp =< Ended) || #{timestamp := Timestamp} <- lists:droplast(Records)].
 
 %% The dashboard stops the plugin and starts it half a second later. Of each client's messages one run may be missing,
 %% from that time; its length is what EMQ called no hook for, which is logged.
 a_save_in_the_dashboard_loses_only_what_no_hook_saw(Config) ->
+    %% What the page shows is what was read last.
+    {0, _} = ctl(Config, ["reload"]),
     #{success := Before, dropped := Dropped} = stats(Config),
     Clients = publishers(Config, ?CLIENTS),
     ok = some_more(Config),
@@ -307,7 +318,7 @@ spool(Config) -> [{"spool.dir", proplists:get_value(spool, Config)}].
 defaults(Config) ->
     [{server, kafka_reader:bootstrap()}, {topic, topic(Config)}, {hooks, [{"message.publish.1", "{}"}]}, {produce, async},
      {produce_timeout, 5000}, {produce_max_waiters, 10000}, {on_failure, auto}, {spool, overflow},
-     {spool_dir, proplists:get_value(spool, Config)}, {spool_max_size, 1073741824}, {spool_sync_interval, 5},
+     {spool_dir, proplists:get_value(spool, Config)}, {spool_max_size, 10737418240}, {spool_sync_interval, 5},
      {overflow, drop_new}, {dead_letter_topic, ""}, {linger, auto}, {compression, lz4}, {queue_max_messages, 100000},
      {shutdown_timeout, 10000}].
 
