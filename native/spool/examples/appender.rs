@@ -115,7 +115,7 @@ fn acknowledge(spool: &Spool, done: &AtomicBool, seed: u64) {
         let mut chosen = Vec::new();
         open.retain(|record| {
             let age = newest - record.1;
-            let choose = age > 900 || (age > 50 && record.1 % 97 != 5 && random.below(3) == 0);
+            let choose = age > 400 || (age > 50 && record.1 % 97 != 5 && random.below(3) == 0);
             if choose {
                 chosen.push(*record);
             }
@@ -140,7 +140,7 @@ fn write(spool: &Spool, printer: &Printer, first: u64, count: u64) {
                 Err(error) => {
                     refused += 1;
                     println!("refused {number} {error}");
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::sleep(Duration::from_millis(80));
                     break;
                 }
             }

@@ -21,12 +21,14 @@ use crc32c::crc32c;
 
 use crate::error::OpenError;
 use crate::frame::{VERSION, take, take_u32, take_u64};
-use crate::segment::read_up_to;
+use crate::segment::{allocate, no_space, read_up_to};
 
 const MAGIC: [u8; 8] = *b"EMQKACK\n";
 const HEAD: usize = 56;
 const WORDS: usize = 8192;
-const SLOT: u64 = 128 * 1024;
+/// A whole number of pages.
+const SLOT: u64 = 68 * 1024;
+const SIZE: u64 = 4 * SLOT + 16;
 
 /// The acknowledgements, in memory and in their file.
 pub(crate) struct Acks {
@@ -104,6 +106,13 @@ impl Acks {
             }
         }
         let known = best.is_some();
+        if file.metadata().map_err(OpenError::at(path))?.len() < SIZE {
+            // So that a full disk does not keep records from being acknowledged, which frees it.
+            match allocate(&file, SIZE) {
+                Err(error) if !no_space(&error) => return Err(OpenError::at(path)(error)),
+                _ => {}
+            }
+        }
         let acks = best.unwrap_or_else(|| Self::starting_at(file, 0));
         Ok((Self { checkpoint: checkpoint.1, ..acks }, known))
     }

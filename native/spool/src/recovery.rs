@@ -55,8 +55,8 @@ pub(crate) fn recover(config: &Config) -> Result<Found, OpenError> {
     }
     let next = recovery.segments(&mut files, segments)?;
     let Recoverer { mut acks, log, mut report } = recovery;
-    report.records = log.durable.saturating_sub(acks.watermark()).saturating_sub(acks.beyond());
     acks.set_all(log.durable + 1, next - 1);
+    report.records = (next - 1).saturating_sub(acks.watermark()).saturating_sub(acks.beyond());
     let synced = acks.checkpoint().and_then(|file| file.sync_all()).and_then(|()| files.sync_names());
     synced.map_err(OpenError::at(dir))?;
     Ok(Found { lock, files, log, acks, next, used, report })

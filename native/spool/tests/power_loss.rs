@@ -11,7 +11,7 @@ use common::payload::{Random, number, payload};
 use common::trace::{Ignore, Machine, Trace};
 use common::{TempDir, config, open, quick_temp_dir, read_all, temp_dir};
 
-const RECORDS: u64 = 1500;
+const RECORDS: u64 = 2000;
 const SEED: u64 = 20_260_731;
 
 /// One run, traced; all tests look at the same one.
