@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
@@ -135,57 +136,76 @@ impl<'e> Iterator for Reports<'e> {
 
     fn next(&mut self) -> Option<Report<'e>> {
         // SAFETY: the event is alive for `'e`. What is returned is null or a message that lives as long as the event.
-        unsafe { rd::rd_kafka_event_message_next(self.0).as_ref() }.map(Report)
+        let message = unsafe { rd::rd_kafka_event_message_next(self.0) };
+        NonNull::new(message.cast_mut()).map(|message| Report(message, PhantomData))
     }
 }
 
 /// What became of one record.
 #[derive(Clone, Copy)]
-pub struct Report<'e>(&'e rd::rd_kafka_message_t);
+pub struct Report<'e>(NonNull<rd::rd_kafka_message_t>, PhantomData<&'e Event>);
 
 impl<'e> Report<'e> {
+    fn message(self) -> rd::rd_kafka_message_t {
+        // SAFETY: the message lives as long as the event. It is plain data.
+        unsafe { self.0.read() }
+    }
+
     /// The number that the record was produced with.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.0._private as usize as u64
+        self.message()._private as usize as u64
     }
 
     /// Why Kafka has not got it. None: it has.
     #[must_use]
     pub fn error(&self) -> Option<RDKafkaErrorCode> {
-        self.0.err.is_error().then(|| self.0.err.into())
+        let error = self.message().err;
+        error.is_error().then(|| error.into())
     }
 
     /// The name of its topic.
     #[must_use]
     pub fn topic(&self) -> Cow<'e, str> {
-        if self.0.rkt.is_null() {
+        let topic = self.message().rkt;
+        if topic.is_null() {
             return Cow::Borrowed("");
         }
         // SAFETY: the topic handle lives as long as the message, and its name as long as the handle.
-        unsafe { text_of(rd::rd_kafka_topic_name(self.0.rkt)) }
+        unsafe { text_of(rd::rd_kafka_topic_name(topic)) }
     }
 
     /// Its key.
     #[must_use]
     pub fn key(&self) -> Option<&'e [u8]> {
+        let message = self.message();
         // SAFETY: librdkafka keeps the record, and so its key, until the event is destroyed.
-        unsafe { bytes_of(self.0.key, self.0.key_len) }
+        unsafe { bytes_of(message.key, message.key_len) }
     }
 
     /// Its value.
     #[must_use]
     pub fn value(&self) -> Option<&'e [u8]> {
+        let message = self.message();
         // SAFETY: as for the key.
-        unsafe { bytes_of(self.0.payload, self.0.len) }
+        unsafe { bytes_of(message.payload, message.len) }
     }
 
     /// Its time, in ms since 1970.
     #[must_use]
     pub fn timestamp(&self) -> i64 {
+        let message = self.0.as_ptr();
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message is alive, `kind` is written.
-        unsafe { rd::rd_kafka_message_timestamp(self.0, &raw mut kind) }
+        // librdkafka gives no time for a message with an error, although it has it: so the error is put aside.
+        // SAFETY: the message lives as long as the event, which is ours alone, and librdkafka's memory for it is writable. No
+        // reference into it exists. `kind` is written.
+        unsafe {
+            let error = (*message).err;
+            (*message).err = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+            let timestamp = rd::rd_kafka_message_timestamp(message, &raw mut kind);
+            (*message).err = error;
+            timestamp
+        }
     }
 
     /// Its headers.
@@ -193,7 +213,7 @@ impl<'e> Report<'e> {
     pub fn headers(&self) -> Vec<Header<'e>> {
         let mut list = std::ptr::null_mut();
         // SAFETY: the message is alive, `list` is written where there are headers, which live as long as the message.
-        let result = unsafe { rd::rd_kafka_message_headers(self.0, &raw mut list) };
+        let result = unsafe { rd::rd_kafka_message_headers(self.0.as_ptr(), &raw mut list) };
         if result.is_error() || list.is_null() {
             return Vec::new();
         }

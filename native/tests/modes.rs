@@ -1,4 +1,4 @@
-//! When a client's QoS 1 message is answered: `produce` and `on_failure`, `overflow = block`.
+//! When a client's `QoS` 1 message is answered: `produce` and `on_failure`, `overflow = block`.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 mod common;

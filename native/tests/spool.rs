@@ -73,7 +73,9 @@ fn a_stop_keeps_the_backlog_and_the_next_start_sends_it_in_order() {
     let counters = wait_for(&handle, "everything", |s| s.success == 310);
     assert_eq!((counters.accepted, counters.recovered, counters.spooled), (310, 0, 0));
     handle.close(LONG);
-    assert_eq!(numbers_of(&consume(&cluster, 310), "a"), (0..310).collect::<Vec<_>>());
+    let records = consume(&cluster, 310);
+    assert_eq!(numbers_of(&records, "a"), (0..310).collect::<Vec<_>>());
+    assert!(records.iter().all(|record| record.json()["ts"].as_i64() == record.timestamp), "times are kept, too");
 }
 
 #[test]
