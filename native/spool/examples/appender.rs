@@ -27,7 +27,7 @@ struct Printer {
 }
 
 fn words(numbers: &[u64]) -> String {
-    numbers.iter().map(|number| format!(" {number}")).collect()
+    numbers.iter().fold(String::new(), |line, number| line + " " + &number.to_string())
 }
 
 impl Events for Printer {

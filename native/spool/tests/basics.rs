@@ -1,6 +1,6 @@
 //! What a spool does on a good day.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 
@@ -195,7 +195,7 @@ fn a_closed_spool_takes_and_gives_nothing() {
 #[test]
 fn close_brings_everything_to_disk() {
     let dir = temp_dir();
-    let config = emq_kafka_spool::Config { sync_interval: Duration::from_secs(60), ..config(dir.path()) };
+    let config = emq_kafka_spool::Config { sync_interval: Duration::from_mins(1), ..config(dir.path()) };
     let (spool, _, _) = open(&config);
     for _ in 0..1000 {
         spool.append(&[b"x"], 0).unwrap();

@@ -1,5 +1,5 @@
 //! A disk that reports errors, and one that is full. The errors are injected from outside, by strace.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Random histories against a model: appends, acknowledgements in any order, restarts, and damage to the files.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 
@@ -114,9 +114,9 @@ impl World {
         let committed = self.told.committed().last().copied().unwrap_or(u64::MAX);
         let sequences: Vec<u64> = sequences.iter().filter(|s| self.open[*s] <= committed).copied().collect();
         self.spool().ack(&sequences);
-        sequences.iter().for_each(|sequence| {
-            self.open.remove(sequence);
-        });
+        for sequence in sequences {
+            self.open.remove(&sequence);
+        }
     }
 
     /// Closes, has the files damaged, and opens again. The damage says how many records it may cost at most.

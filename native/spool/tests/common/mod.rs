@@ -1,5 +1,6 @@
 //! What the tests share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_truncation)]
 
 pub mod child;
 pub mod payload;
