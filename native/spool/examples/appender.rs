@@ -106,7 +106,11 @@ fn acknowledge(spool: &Spool, done: &AtomicBool, seed: u64) {
     let mut last_round = false;
     while !last_round {
         last_round = done.load(Ordering::Relaxed);
-        if reader.read(&mut batch, Duration::from_millis(2)).unwrap() {
+        let read = reader.read(&mut batch, Duration::from_millis(2));
+        if let Err(error) = &read {
+            println!("notice read {error}");
+        }
+        if read.is_ok_and(|found| found) {
             open.extend(batch.iter().map(|(sequence, record)| (sequence, number(record).expect("whole"))));
             reader.handed(open.last().unwrap().0);
         }

@@ -21,7 +21,7 @@ use crc32c::crc32c;
 
 use crate::error::OpenError;
 use crate::frame::{VERSION, take, take_u32, take_u64};
-use crate::segment::{allocate, no_space, read_up_to};
+use crate::segment::{no_space, read_up_to};
 
 const MAGIC: [u8; 8] = *b"EMQKACK\n";
 const HEAD: usize = 56;
@@ -106,12 +106,12 @@ impl Acks {
             }
         }
         let known = best.is_some();
-        if file.metadata().map_err(OpenError::at(path))?.len() < SIZE {
-            // So that a full disk does not keep records from being acknowledged, which frees it.
-            match allocate(&file, SIZE) {
-                Err(error) if !no_space(&error) => return Err(OpenError::at(path)(error)),
-                _ => {}
-            }
+        let length = file.metadata().map_err(OpenError::at(path))?.len();
+        // Room that is taken now: a full disk must not keep records from being acknowledged, which empties it.
+        let zeros = vec![0; usize::try_from(SIZE.saturating_sub(length)).unwrap_or(0)];
+        match file.write_all_at(&zeros, length) {
+            Err(error) if !no_space(&error) => return Err(OpenError::at(path)(error)),
+            _ => {}
         }
         let acks = best.unwrap_or_else(|| Self::starting_at(file, 0));
         Ok((Self { checkpoint: checkpoint.1, ..acks }, known))
@@ -287,4 +287,127 @@ impl Acks {
 
 const fn bit(sequence: u64) -> u64 {
     1 << (sequence % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("emq-kafka-spool-ack-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Set(u64),
+        SetAll(u64, u64),
+        Reopen,
+        Checkpoint,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            8 => (1..400_u64).prop_map(Step::Set),
+            1 => (1..400_u64, 0..100_u64).prop_map(|(from, length)| Step::SetAll(from, from + length)),
+            1 => Just(Step::Reopen),
+            1 => Just(Step::Checkpoint),
+        ];
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+        #[test]
+        fn are_a_set_in_memory_and_on_disk(steps in steps()) {
+            let path = file("model");
+            let mut acks = Acks::open(&path).unwrap().0;
+            let mut model = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Set(sequence) => assert_eq!(acks.set(sequence), model.insert(sequence)),
+                    Step::SetAll(from, to) => {
+                        let news = (from..=to).filter(|sequence| model.insert(*sequence)).count();
+                        assert_eq!(acks.set_all(from, to), news as u64);
+                    }
+                    Step::Reopen => {
+                        acks.persist().unwrap();
+                        let (again, known) = Acks::open(&path).unwrap();
+                        assert!(known);
+                        acks = again;
+                    }
+                    Step::Checkpoint => drop(acks.checkpoint().unwrap()),
+                }
+                let watermark = (1..600).take_while(|sequence| model.contains(sequence)).last().unwrap_or(0);
+                assert_eq!(acks.watermark(), watermark);
+                assert_eq!(acks.beyond(), model.len() as u64 - watermark);
+                assert_eq!(acks.highest(), model.last().copied().unwrap_or(0));
+                assert!((1..600).all(|sequence| acks.contains(sequence) == model.contains(&sequence)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_slot_costs_no_more_than_what_it_added() {
+        let path = file("torn");
+        let mut acks = Acks::open(&path).unwrap().0;
+        for sequence in 1..=6 {
+            acks.set(sequence);
+            acks.persist().unwrap();
+        }
+        let whole = std::fs::read(&path).unwrap();
+        for slot in 0..2 {
+            let mut torn = whole.clone();
+            torn[slot * 68 * 1024 + 30] ^= 1;
+            std::fs::write(&path, torn).unwrap();
+            let (acks, known) = Acks::open(&path).unwrap();
+            assert!(known);
+            assert!(acks.watermark() >= 5, "{}", acks.watermark());
+        }
+    }
+
+    #[test]
+    fn both_slots_of_a_power_loss_torn_leave_the_checkpoint() {
+        let path = file("checkpoint");
+        let mut acks = Acks::open(&path).unwrap().0;
+        for sequence in 1..=100 {
+            acks.set(sequence);
+            acks.persist().unwrap();
+            if sequence % 25 == 0 {
+                acks.checkpoint().unwrap();
+            }
+            // The newest checkpoint may be torn too: it is synced before anything is freed.
+            let mut torn = std::fs::read(&path).unwrap();
+            for slot in [0, 1, acks.checkpoint] {
+                torn[usize::try_from(slot * SLOT).unwrap() + 30] ^= 1;
+            }
+            let copy = file("checkpoint-torn");
+            std::fs::write(&copy, torn).unwrap();
+            let (found, known) = Acks::open(&copy).unwrap();
+            assert_eq!(known, sequence >= 50);
+            assert_eq!(found.watermark(), (sequence / 25 * 25).saturating_sub(25));
+        }
+    }
+
+    #[test]
+    fn what_is_too_far_beyond_the_watermark_is_known_until_the_restart() {
+        let path = file("bound");
+        let mut acks = Acks::open(&path).unwrap().0;
+        let far = WORDS as u64 * 64 + 1000;
+        acks.set(2);
+        acks.set(far);
+        assert!(acks.contains(far));
+        acks.persist().unwrap();
+        let acks = Acks::open(&path).unwrap().0;
+        assert!(acks.contains(2) && !acks.contains(far));
+        assert_eq!(acks.highest(), far);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), SIZE);
+    }
 }

@@ -183,3 +183,70 @@ pub(crate) fn next_candidate(bytes: &[u8], epoch: u64) -> Option<usize> {
     let epoch = epoch.to_le_bytes();
     bytes.get(9..)?.windows(8).position(|window| *window == epoch).map(|at| at + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(first: u64, payloads: &[&[u8]], epoch: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (sequence, payload) in (first..).zip(payloads) {
+            push(&mut bytes, sequence, u32::try_from(payload.len()).unwrap(), &[payload]);
+        }
+        seal(&mut bytes, epoch, u64::MAX);
+        bytes
+    }
+
+    #[test]
+    fn a_record_counts_only_whole_in_its_epoch_and_its_turn() {
+        let bytes = frames(7, &[b"hello", b""], 99);
+        assert_eq!(find(&bytes, 99, 7), Found::Record(29));
+        assert_eq!(find(&bytes[29..], 99, 8), Found::Record(24));
+        assert_eq!(find(&bytes, 98, 7), Found::Other);
+        assert_eq!(find(&bytes, 99, 8), Found::Other);
+        assert_eq!(find(&bytes[..28], 99, 7), Found::Short(29));
+        assert_eq!(find(&bytes[..23], 99, 7), Found::Short(24));
+        for bit in 0..29 * 8 {
+            let mut flipped = bytes[..29].to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(!matches!(find(&flipped, 99, 7), Found::Record(_)), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn seals_as_many_as_fit() {
+        let mut bytes = frames(1, &[b"aaaa", b"bbbb", b"cccc"], 1);
+        assert_eq!(seal(&mut bytes, 2, 27), None);
+        assert_eq!(seal(&mut bytes, 2, 28), Some((28, 1)));
+        assert_eq!(seal(&mut bytes, 2, 83), Some((56, 2)));
+        assert_eq!(find(&bytes[28..], 2, 2), Found::Record(28));
+        assert_eq!(find(&bytes[56..], 1, 3), Found::Record(28));
+    }
+
+    #[test]
+    fn a_header_is_whole_or_damaged_and_a_later_version_is_neither() {
+        let header = Header { epoch: 1, first: 2, follows: 3, created: 4 };
+        let bytes = header.encode();
+        assert_eq!(Header::decode(&bytes), Ok(header));
+        for bit in 0..HEADER * 8 {
+            let mut flipped = bytes;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let expected = if (64..96).contains(&bit) {
+                BadHeader::Version(VERSION ^ (1 << (bit - 64)))
+            } else {
+                BadHeader::Damaged
+            };
+            assert_eq!(Header::decode(&flipped), Err(expected), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn finds_the_next_frame_behind_damage() {
+        let mut bytes = frames(1, &[b"first", b"second"], 0x1234_5678_9abc_def0);
+        assert_eq!(next_candidate(&bytes, 0x1234_5678_9abc_def0), Some(29));
+        bytes.insert(0, 0);
+        assert_eq!(next_candidate(&bytes, 0x1234_5678_9abc_def0), Some(1));
+        assert_eq!(next_candidate(&bytes, 0x1234_5678_9abc_def1), None);
+        assert_eq!(next_candidate(&[], 1), None);
+    }
+}

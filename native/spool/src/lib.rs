@@ -42,16 +42,17 @@ use log::{Pending, Shared, lock};
 pub struct Config {
     /// The directory; made (0700) if it is not there. One spool at a time.
     pub dir: PathBuf,
-    /// Bytes that all segment files together may take, recycled ones included. A quarter of it is the largest segment.
+    /// Bytes that all segment files together may take, recycled ones included.
     pub max_size: u64,
-    /// Bytes of a segment file, and so of the largest record. From 4 KiB to 1 GiB; brought into these bounds.
+    /// Bytes of a segment file, and so of the largest record. From 4 KiB to 1 GiB and a thousandth to a quarter of
+    /// `max_size` (each is an open file); brought into these bounds.
     pub segment_size: u64,
     /// When nobody waits, an fdatasync at most this often; 0: after each write.
     pub sync_interval: Duration,
 }
 
 /// What the spool tells, on the writer's thread (`corrupt`: the reader's; a failed `ack`: its caller's). No lock is held.
-/// A panic in there would end the writer.
+/// A panic in there ends the writer: then the spool takes nothing more.
 pub trait Events: Send + Sync {
     /// The records that carried these tokens are on disk.
     fn committed(&self, tokens: &[u64]);
@@ -135,7 +136,8 @@ impl Spool {
     ///
     /// See [`OpenError`].
     pub fn open(mut config: Config, events: Arc<dyn Events>) -> Result<(Self, Recovery), OpenError> {
-        config.segment_size = config.segment_size.min(config.max_size / 4).clamp(4096, 1 << 30);
+        let (least, most) = (config.max_size / 1000, config.max_size / 4);
+        config.segment_size = config.segment_size.max(least).min(most).clamp(4096, 1 << 30);
         let found = recovery::recover(&config)?;
         let limit = usize::try_from(PENDING).unwrap_or(usize::MAX);
         let dir = config.dir.clone();
@@ -164,7 +166,10 @@ impl Spool {
             lock: found.lock,
         });
         let writer = writer::Writer::new(Arc::clone(&shared), found.files, durable);
-        let thread = thread::Builder::new().name("emq_kafka_spool".to_owned()).spawn(move || writer.run());
+        let thread = thread::Builder::new().name("emq_kafka_spool".to_owned()).spawn(move || {
+            let _gone = Gone(writer.shared());
+            writer.run()
+        });
         let thread = thread.map_err(OpenError::at(dir))?;
         Ok((Self { shared, writer: Mutex::new(Some(thread)), limit }, found.report))
     }
@@ -322,6 +327,15 @@ impl Spool {
         self.shared.work.notify_one();
         lock(&self.shared.log).closed = true;
         self.shared.readable.notify_all();
+    }
+}
+
+/// However the writer ends, nothing is taken in after it.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        lock(&self.0.pending).state = State::Failed;
     }
 }
 

@@ -144,7 +144,7 @@ impl Files {
 }
 
 /// Room on disk for all of it, so that a full disk shows here and not in the middle of a record.
-pub(crate) fn allocate(file: &File, size: u64) -> io::Result<()> {
+fn allocate(file: &File, size: u64) -> io::Result<()> {
     loop {
         return match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
             Err(Errno::INTR) => continue,

@@ -90,6 +90,10 @@ impl Writer {
         }
     }
 
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Until the spool is closed. How many records could not be kept then.
     pub fn run(mut self) -> u64 {
         loop {

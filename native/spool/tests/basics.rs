@@ -275,3 +275,50 @@ fn knows_the_age_of_the_oldest_record() {
     spool.ack(&[1]);
     assert_eq!(spool.stats().oldest_ms, None);
 }
+
+/// A directory that is taken away is a disk that fails, and one that comes back.
+#[test]
+fn what_is_lost_is_not_waited_for_and_a_disk_that_returns_is_used_again() {
+    let dir = temp_dir();
+    let (spool, told, _) = open(&config(dir.path()));
+    let mut reader = spool.reader().unwrap();
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    spool.append(&[b"x"], 0).unwrap();
+    let sequence = spool.append(&[b"y"], 7).unwrap_or(0);
+    wait_until("it failed", || spool.stats().state == State::Failed && told.lost() > 0);
+    assert_eq!(told.lost(), 1 + u64::from(sequence > 0));
+    assert_eq!(spool.append(&[b"z"], 0), Err(AppendError::Failed));
+    assert_eq!(spool.stats().records, 0);
+    assert!(spool.is_drained());
+    assert!(!reader.read(&mut Batch::default(), Duration::ZERO).unwrap());
+    std::fs::create_dir(dir.path()).unwrap();
+    wait_until("it works again", || spool.has_room(10));
+    assert!(told.rooms() > 0);
+    assert_eq!(told.kinds(), ["failed", "ok"]);
+    let sequence = spool.append(&[b"new"], 8).unwrap();
+    assert!(!spool.is_drained());
+    assert_eq!(drain(&mut reader, 1), [(sequence, b"new".to_vec())]);
+    reader.handed(sequence);
+    assert!(spool.is_drained());
+    spool.ack(&[sequence]);
+    assert_eq!(spool.stats().records, 0);
+}
+
+#[test]
+fn takes_nothing_more_when_its_events_panicked() {
+    struct Panics;
+    impl emq_kafka_spool::Events for Panics {
+        fn committed(&self, _: &[u64]) {
+            panic!("on purpose");
+        }
+        fn lost(&self, _: u64, _: &[u64], _: &str) {}
+        fn corrupt(&self, _: u64, _: &str) {}
+        fn notice(&self, _: &str, _: String) {}
+    }
+    let dir = temp_dir();
+    let (spool, _) = Spool::open(config(dir.path()), Arc::new(Panics)).unwrap();
+    spool.append(&[b"x"], 1).unwrap();
+    wait_until("it refuses", || spool.append(&[b"x"], 0) == Err(AppendError::Failed));
+    spool.close().unwrap();
+    assert!(open(&config(dir.path())).2.records >= 1);
+}

@@ -98,6 +98,26 @@ fn a_disk_that_fails_for_a_while_loses_what_it_says_and_nothing_else() {
     }
 }
 
+/// A read that fails is reported and tried again; what stays unreadable is given up, and told.
+#[test]
+fn a_failed_read_is_tried_again_before_records_are_given_up() {
+    // Counted by thread: the first ones are the loader's and the opening one's.
+    for (when, given_up) in [("15", false), ("15..17", false), ("15+", true)] {
+        let dir = quick_temp_dir();
+        let inject = format!("inject=pread64:error=EIO:when={when}");
+        let options: Vec<OsString> =
+            ["-o", "/dev/null", "-e", "trace=pread64", "-e", &inject].map(OsString::from).into();
+        let output = traced(&options).arg("run").arg(dir.path()).args(["1", "2000"]).output().unwrap();
+        let printed = Printed::parse(&String::from_utf8(output.stdout).unwrap());
+        assert!(printed.done && printed.noticed("read"), "{when}: {printed:?}");
+        assert_eq!(printed.noticed("corrupt"), given_up, "{when}: {printed:?}");
+        if !given_up {
+            let (spool, ..) = open(&emq_kafka_spool::Config { segment_size: 16384, ..config(dir.path()) });
+            judge(&read_all(&spool), &printed).unwrap();
+        }
+    }
+}
+
 /// A file system that has no fallocate is used without; one that is full when a segment is to be made is waited for.
 #[test]
 fn a_full_disk_is_waited_for_and_a_missing_fallocate_is_done_without() {
