@@ -198,11 +198,12 @@ closed({error, closed}) ->
 gave_up(0) -> ok;
 gave_up(Count) -> log("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [Count]).
 
-suspended({ok, Spooled}) -> handed_over(Spooled);
+%% How many there are in the end is told when it is closed.
+suspended({ok, _Spooled}) -> ok;
 suspended({error, Reason}) when Reason =:= closed; Reason =:= no_spool -> ok.
 
 handed_over(0) -> ok;
-handed_over(Count) -> log("~b records that Kafka does not have yet went to the spool; the next start goes on with them", [Count]).
+handed_over(Count) -> log("closed with ~b records in the spool; the next start goes on with them", [Count]).
 
 %% librdkafka's fatal state ends a producer, not the plugin.
 replace_failed({fatal, _Settings}, #state{reopening = false, stopping = false} = State) ->
