@@ -269,8 +269,10 @@ impl Handle {
             }
             None => returned.extend(held),
         }
-        open.replay = start_replay(&next, open.store.as_ref())?;
+        let replay = start_replay(&next, open.store.as_ref());
+        // Even where the spool cannot be read: what is held must go on.
         next.intake().release(returned);
+        open.replay = replay?;
         Ok(())
     }
 
