@@ -269,6 +269,7 @@ impl Handle {
             }
             None => returned.extend(held),
         }
+        // First: from then on the spool knows what its next reader has not handed over, and what is held queues behind that.
         let replay = start_replay(&next, open.store.as_ref());
         // Even where the spool cannot be read: what is held must go on.
         next.intake().release(returned);
