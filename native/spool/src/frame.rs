@@ -79,7 +79,7 @@ impl Header {
             follows: take_u64(&mut rest)?,
             created: take_u64(&mut rest)?,
         };
-        (crc32c(body) == u32::from_le_bytes(*crc)).then_some(Ok(header))
+        (crc32c(body) == u32::from_le_bytes(*crc) && header.follows < header.first).then_some(Ok(header))
     }
 }
 
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_header_is_whole_or_damaged_and_a_later_version_is_neither() {
-        let header = Header { epoch: 1, first: 2, follows: 3, created: 4 };
+        let header = Header { epoch: 1, first: 3, follows: 2, created: 4 };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Ok(header));
         for bit in 0..HEADER * 8 {

@@ -144,7 +144,7 @@ impl Reader {
                 }
             }
         }
-        self.next = scan.next;
+        self.next = self.next.max(scan.next);
         Ok(())
     }
 }

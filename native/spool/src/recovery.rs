@@ -47,9 +47,10 @@ pub(crate) fn recover(config: &Config) -> Result<Found, OpenError> {
                 used.fetch_add(size, Ordering::Relaxed);
                 files.keep(path, size, true);
             }
-            Other::Damaged(path) => recovery.set_aside(&path, &files.path(number, "bad"))?,
+            Other::Damaged(path) => recovery.set_aside(&path, &files.path(number, "bad"), "its header is damaged")?,
         }
     }
+    let segments = recovery.in_order(&mut files, segments)?;
     if !known {
         recovery.begin(&segments);
     }
@@ -131,9 +132,9 @@ impl Recoverer {
         self.report.notes.push(text);
     }
 
-    fn set_aside(&mut self, path: &Path, bad: &Path) -> Result<(), OpenError> {
+    fn set_aside(&mut self, path: &Path, bad: &Path, why: &str) -> Result<(), OpenError> {
         fs::rename(path, bad).map_err(OpenError::at(path))?;
-        self.note(format!("{}: its header is damaged; it is kept as {}", path.display(), bad.display()));
+        self.note(format!("{}: {why}; it is kept as {}", path.display(), bad.display()));
         Ok(())
     }
 
@@ -147,6 +148,24 @@ impl Recoverer {
         }
     }
 
+    /// Leaves out what cannot have come about here: a copy in the wrong place, perhaps, or names that a disk mixed up.
+    fn in_order(&mut self, files: &mut Files, segments: Vec<Segment>) -> Result<Vec<Segment>, OpenError> {
+        let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
+        for segment in segments {
+            files.number = files.number.max(segment.number + 1);
+            if kept.last().is_some_and(|before| before.header.first > segment.header.first) {
+                self.set_aside(
+                    &segment.path,
+                    &files.path(segment.number, "bad"),
+                    "it is older than the one before it",
+                )?;
+            } else {
+                kept.push(segment);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Takes the segments into the log. The answer is the number of the next record: beyond each one that was ever seen.
     fn segments(&mut self, files: &mut Files, segments: Vec<Segment>) -> Result<u64, OpenError> {
         let noted = self.acks.noted_durable();
@@ -156,8 +175,15 @@ impl Recoverer {
         let mut place = files.dir.clone();
         let mut segments = segments.into_iter().peekable();
         while let Some(segment) = segments.next() {
-            files.number = files.number.max(segment.number + 1);
             let Header { first, follows, created, .. } = segment.header;
+            if self.log.segments.back().is_some_and(|before| before.segment.header.first > first) {
+                self.set_aside(
+                    &segment.path,
+                    &files.path(segment.number, "bad"),
+                    "it is older than the one before it",
+                )?;
+                continue;
+            }
             if follows > last {
                 self.missing(&place, "a segment is missing after it", last + 1, follows);
             }

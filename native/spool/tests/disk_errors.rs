@@ -46,6 +46,8 @@ fn one_failure_costs_nothing(call: &str, first: u32, also: &[&str]) {
     let mut poisoned = 0;
     for when in first..first + 24 {
         let dir = quick_temp_dir();
+        // Made before, so that opening it takes one write: an error there would fail the open.
+        open(&emq_kafka_spool::Config { segment_size: 16384, ..config(dir.path()) }).0.close().unwrap();
         let mut injections = vec![format!("{call}:error=EIO:when={when}")];
         injections.extend(also.iter().map(|injection| (*injection).to_owned()));
         let printed = write_with(dir.path(), &injections);

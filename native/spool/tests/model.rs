@@ -355,3 +355,20 @@ fn a_segment_with_a_damaged_header_is_kept_aside() {
     assert!(recovery.notes.iter().any(|note| note.contains(".bad")), "{recovery:?}");
     assert_eq!(read_all(&spool).len() as u64, recovery.records);
 }
+
+#[test]
+fn a_segment_in_the_wrong_place_is_kept_aside_and_costs_nothing() {
+    let dir = quick_temp_dir();
+    let mut world = World::new(dir.path());
+    world.append(200);
+    world.spool().close().unwrap();
+    let paths = segments(dir.path());
+    let wrong = dir.path().join(format!("{:020}.seg", 900));
+    std::fs::copy(&paths[0], &wrong).unwrap();
+    let (spool, told, recovery) = open(&world.config);
+    assert_eq!((recovery.records, recovery.lost), (200, 0), "{recovery:?}");
+    assert!(wrong.with_extension("bad").exists());
+    assert!(recovery.notes[0].contains(".bad"), "{recovery:?}");
+    assert_eq!(read_all(&spool).len(), 200);
+    assert_eq!(told.corrupt(), 0);
+}
