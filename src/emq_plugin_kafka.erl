@@ -2,9 +2,10 @@
 %%
 %% A callback runs in the process of the client or session that it is about. It is total, takes microseconds, never waits
 %% and gives back what it was given: EMQ 2.3 calls it without a try, and an exception would cost the client its connection.
+%% The exception is what a client publishes with QoS 1: its callback waits, or ends the connection, where a rule wants that.
 -module(emq_plugin_kafka).
 
--export([load/1, unload/0, status/0, stats/0]).
+-export([load/1, load_all/1, unload/0, unload_unneeded/0, status/0, stats/0]).
 -export([on_client_connected/3, on_client_disconnected/3, on_client_subscribe/4, on_client_unsubscribe/4,
          on_session_created/3, on_session_subscribed/4, on_session_unsubscribed/4, on_session_terminated/4,
          on_message_publish/2, on_message_delivered/4, on_message_acked/4]).
@@ -30,13 +31,37 @@
 %% Registers the hooks that some rule needs, and no other.
 -spec load(Env :: list()) -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
 load(Env) ->
-    Needed = emq_plugin_kafka_nif:hooks(),
-    failed([{Hook, emqttd:hook(Hook, {?MODULE, Callback}, [Env], ?PRIORITY)}
-            || {Hook, Callback} <- ?HOOKS, lists:member(Hook, Needed)]).
+    hook(needed(), Env).
 
--spec unload() -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
+%% Registers every hook, before a change of the rules: no event of a new rule is missed. What no rule is about costs a
+%% look and becomes nothing.
+-spec load_all(Env :: list()) -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
+load_all(Env) ->
+    hook(?HOOKS, Env).
+
+%% Tells whether there was anything to unregister.
+-spec unload() -> {ok, Unregistered :: boolean()} | {error, [{Hook :: atom(), Reason :: term()}]}.
 unload() ->
-    failed([{Hook, emqttd:unhook(Hook, {?MODULE, Callback})} || {Hook, Callback} <- ?HOOKS]).
+    unhook(?HOOKS).
+
+%% Unregisters the hooks that no rule needs.
+-spec unload_unneeded() -> {ok, Unregistered :: boolean()} | {error, [{Hook :: atom(), Reason :: term()}]}.
+unload_unneeded() ->
+    unhook(?HOOKS -- needed()).
+
+needed() ->
+    Needed = emq_plugin_kafka_nif:hooks(),
+    [{Hook, Callback} || {Hook, Callback} <- ?HOOKS, lists:member(Hook, Needed)].
+
+hook(Hooks, Env) ->
+    failed([{Hook, emqttd:hook(Hook, {?MODULE, Callback}, [Env], ?PRIORITY)} || {Hook, Callback} <- Hooks]).
+
+unhook(Hooks) ->
+    Results = [{Hook, emqttd:unhook(Hook, {?MODULE, Callback})} || {Hook, Callback} <- Hooks],
+    unhooked(failed(Results), lists:any(fun({_Hook, Result}) -> Result =:= ok end, Results)).
+
+unhooked(ok, Any) -> {ok, Any};
+unhooked({error, Failed}, _Any) -> {error, Failed}.
 
 %% One that is there already, or already gone, is as wanted.
 failed(Results) ->
@@ -101,8 +126,11 @@ on_session_unsubscribed(ClientId, Username, TopicOpts, _Env) ->
 
 -spec on_message_publish(Message, Env :: term()) -> {ok, Message}.
 on_message_publish(Message, _Env) ->
-    _ = forward('message.publish', [Message]),
-    {ok, Message}.
+    published(forward('message.publish', [Message], emq_plugin_kafka_wait:allowed(Message)), Message).
+
+%% Ended with a reason that EMQ takes for an orderly end: no PUBACK, nothing in the log, and the client sends again.
+published(disconnect, _Message) -> exit({shutdown, kafka_unavailable});
+published(_Outcome, Message) -> {ok, Message}.
 
 -spec on_message_delivered(ClientId :: term(), Username :: term(), Message, Env :: term()) -> {ok, Message}.
 on_message_delivered(ClientId, Username, Message, _Env) ->
@@ -116,21 +144,25 @@ on_message_acked(ClientId, Username, Message, _Env) ->
 
 %% The event functions and the NIF are total by themselves. Should one of them have a bug, a client does not pay for it.
 forward(Hook, Args) ->
+    forward(Hook, Args, no_wait).
+
+forward(Hook, Args, Wait) ->
     try
-        produce(emq_plugin_kafka_event:from_hook(Hook, Args))
+        produce(emq_plugin_kafka_event:from_hook(Hook, Args), Wait)
     catch
         _:_ -> count_bad_event()
     end.
 
-produce(Event) ->
-    produced(emq_plugin_kafka_nif:produce(Event), Event).
+produce(Event, Wait) ->
+    produced(emq_plugin_kafka_nif:produce(Event, Wait), Event, Wait).
 
-produced(heavy, Event) -> emq_plugin_kafka_nif:produce_large(Event);
-produced(Outcome, _Event) -> Outcome.
+produced(ok, _Event, _Wait) -> ok;
+produced(heavy, Event, Wait) -> emq_plugin_kafka_wait:outcome(emq_plugin_kafka_nif:produce_large(Event, Wait), Event);
+produced(Answer, Event, _Wait) -> emq_plugin_kafka_wait:outcome(Answer, Event).
 
 count_bad_event() ->
     try
-        emq_plugin_kafka_nif:produce(bad_event)
+        emq_plugin_kafka_nif:produce(bad_event, no_wait)
     catch
         error:Reason -> {error, Reason}
     end.

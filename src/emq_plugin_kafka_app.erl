@@ -12,27 +12,26 @@ start(_Type, _Args) ->
     started(emq_plugin_kafka_sup:start_link()).
 
 started({ok, Supervisor}) ->
-    hook(emq_plugin_kafka_producer:status()),
+    %% In any state: a reload mends a wrong setting.
+    ok = emq_plugin_kafka_cli:register(),
+    ok = hook(emq_plugin_kafka_producer:status()),
     {ok, Supervisor};
 started(Failed) ->
     Failed.
 
-hook(#{state := running}) -> hooked(emq_plugin_kafka:load([]));
+hook(#{state := running}) -> emq_plugin_kafka_hooks:register();
 hook(#{state := _}) -> ok.
 
-hooked(ok) -> ok;
-hooked({error, Failed}) -> emq_plugin_kafka_producer:log("these hooks could not be registered: ~0tp", [Failed]).
-
-%% Before the processes end: in EMQ 2.3 a callback that fails takes its client's connection with it. Callbacks that are
-%% already running find the producer open, or closed and count `dropped.closed`.
+%% Before the processes end: in EMQ 2.3 a callback that fails takes its client's connection with it. With a spool, what comes
+%% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last. Without one they
+%% go first, and what is queued is drained afterwards. Callbacks that are already running find the producer open, or closed
+%% and count `dropped.closed`.
 -spec prep_stop(State) -> State.
 prep_stop(State) ->
-    unhooked(emq_plugin_kafka:unload()),
+    ok = emq_plugin_kafka_producer:suspend(),
+    ok = emq_plugin_kafka_hooks:unregister(),
     State.
-
-unhooked(ok) -> ok;
-unhooked({error, Failed}) -> emq_plugin_kafka_producer:log("these hooks could not be unregistered: ~0tp", [Failed]).
 
 -spec stop(term()) -> ok.
 stop(_State) ->
-    ok.
+    emq_plugin_kafka_cli:unregister().

@@ -4,41 +4,88 @@
 %% code goes on. Every other module may be reloaded at any time.
 -module(emq_plugin_kafka_nif).
 
--export([load/0, open/2, close/1, check/1, produce/1, produce_large/1, hooks/0, status/0, stats/0, take_notices/0]).
--export_type([setting/0, outcome/0, stats/0, notice/0]).
+-export([load/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
+         cancel/1, hooks/0, status/0, stats/0, take_notices/0]).
+-export_type([setting/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0]).
 
 -on_load(on_load/0).
--nifs([open/2, close/1, check/1, produce/1, produce_large/1, hooks/0, status/0, stats/0, take_notices/0]).
+-nifs([open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
+       hooks/0, status/0, stats/0, take_notices/0]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
 -type notice() :: {Kind :: binary(), Text :: binary(), Count :: pos_integer()}.
--type outcome() :: ok | ignored | {error, DropReason :: atom()}.
+%% Whether the caller may be kept waiting, or told to end the connection it serves.
+-type wait() :: wait | no_wait.
+-type waiter() :: non_neg_integer().
+-type on_failure() :: continue | disconnect.
+-type outcome() :: ok | ignored | {error, Reason :: atom() | binary()}.
+%% refused: end the publisher's connection.
+%% wait: a message {emq_plugin_kafka, Waiter, ok | {error, Reason}} comes within so many ms, or on_failure applies.
+%% full: a message {emq_plugin_kafka, Waiter, room} tells when to go on with produce_rest/3; after so many ms, with give_up/3.
+-type answer() :: outcome()
+                | {refused, Reason :: atom() | binary()}
+                | {wait, waiter(), Milliseconds :: non_neg_integer(), on_failure()}
+                | {full, waiter(), Milliseconds :: non_neg_integer(), From :: non_neg_integer()}.
 -type stats() :: #{accepted := non_neg_integer(), success := non_neg_integer(),
                    failed := non_neg_integer(), failed_by := #{binary() => pos_integer()},
                    dropped := non_neg_integer(), dropped_by := #{atom() => non_neg_integer()},
                    spooled := non_neg_integer(), queued := integer(), queued_bytes := integer(),
-                   redirected := non_neg_integer()}.
+                   redirected := non_neg_integer(), recovered := non_neg_integer(), dead_lettered := non_neg_integer(),
+                   wait_timeouts := non_neg_integer(), waiting := non_neg_integer(), disconnected := non_neg_integer(),
+                   spool := off | #{records := non_neg_integer(), bytes := non_neg_integer(),
+                                    max_bytes := non_neg_integer(), segments := non_neg_integer(),
+                                    oldest_ms := non_neg_integer(), state := ok | full | failed}}.
 
 %% Loads the library. `{error, {reload, _}}` when it is loaded already.
 -spec load() -> ok | {error, {Reason :: atom(), Text :: string()}}.
 load() ->
     erlang:load_nif(library(), 0).
 
-%% Queues the records of an event. Microseconds; never waits. Any term has an outcome and is counted. `heavy`: nothing was done,
-%% because it would hold up a normal scheduler; produce_large/1 is to be called.
--spec produce(emq_plugin_kafka_event:event()) -> outcome() | heavy.
-produce(_Event) ->
+%% Takes the records of an event to where their rules want them. Microseconds; never waits. Any term has an outcome and is
+%% counted. `heavy`: nothing was done, because it would hold up a normal scheduler; produce_large/2 is to be called.
+-spec produce(emq_plugin_kafka_event:event(), wait()) -> answer() | heavy.
+produce(_Event, _Wait) ->
     erlang:nif_error(not_loaded).
 
 %% The same on a dirty scheduler.
--spec produce_large(emq_plugin_kafka_event:event()) -> outcome().
-produce_large(_Event) ->
+-spec produce_large(emq_plugin_kafka_event:event(), wait()) -> answer().
+produce_large(_Event, _Wait) ->
     erlang:nif_error(not_loaded).
 
-%% Opens the one producer of this node. Does not wait for Kafka.
+%% Goes on with an event for whose records there was no room.
+-spec produce_rest(emq_plugin_kafka_event:event(), waiter(), From :: non_neg_integer()) -> answer().
+produce_rest(_Event, _Waiter, _From) ->
+    erlang:nif_error(not_loaded).
+
+%% The last try: what there is no room for now is dropped. Never answers `full`.
+-spec give_up(emq_plugin_kafka_event:event(), waiter(), From :: non_neg_integer()) -> answer().
+give_up(_Event, _Waiter, _From) ->
+    erlang:nif_error(not_loaded).
+
+%% The caller waits no longer. `answered`: its answer was sent already.
+-spec cancel(waiter()) -> cancelled | answered.
+cancel(_Waiter) ->
+    erlang:nif_error(not_loaded).
+
+%% Opens the one producer of this node, and its spool. Does not wait for Kafka.
 -spec open([setting()], Node :: binary()) -> ok | already_open | {error, [Problem :: binary()]}.
 open(_Settings, _Node) ->
+    erlang:nif_error(not_loaded).
+
+%% Changes the settings of the open producer; events that come meanwhile are taken. On an error nothing has changed.
+-spec reload([setting()], Node :: binary()) -> ok | {error, [Problem :: binary()]}.
+reload(_Settings, _Node) ->
+    erlang:nif_error(not_loaded).
+
+%% Replaces a producer that librdkafka gave up, with the same settings.
+-spec reopen() -> ok | {error, [Problem :: binary()]}.
+reopen() ->
+    erlang:nif_error(not_loaded).
+
+%% From now on everything goes to the spool, what the producer holds first.
+-spec suspend() -> {ok, Spooled :: non_neg_integer()} | {error, closed | no_spool}.
+suspend() ->
     erlang:nif_error(not_loaded).
 
 %% Checks settings without opening anything. What it shows has no secrets.
@@ -46,8 +93,9 @@ open(_Settings, _Node) ->
 check(_Settings) ->
     erlang:nif_error(not_loaded).
 
-%% Drains and closes the producer. Waits up to the timeout, on a dirty scheduler.
--spec close(Milliseconds :: non_neg_integer()) -> {ok, GivenUp :: non_neg_integer()} | {error, closed}.
+%% Closes the producer. What it holds goes to the spool; without one, Kafka has so many ms to take it. Dirty scheduler.
+-spec close(Milliseconds :: non_neg_integer()) ->
+          {ok, #{given_up := non_neg_integer(), spooled := non_neg_integer()}} | {error, closed}.
 close(_Timeout) ->
     erlang:nif_error(not_loaded).
 

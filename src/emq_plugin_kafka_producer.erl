@@ -1,10 +1,10 @@
-%% Owns the life of the node's one Kafka producer: opens it from the application environment, replaces it when
-%% librdkafka gives it up, drains and closes it. Logs what happens: nothing is logged from inside a hook, because the
-%% broker's own log and alarm messages pass through the hooks.
+%% Owns the life of the node's one Kafka producer: opens it from the application environment, changes its settings, replaces it
+%% when librdkafka gives it up, closes it. Logs what happens: nothing is logged from inside a hook, because the broker's own
+%% log and alarm messages pass through the hooks.
 -module(emq_plugin_kafka_producer).
 -behaviour(gen_server).
 
--export([start_link/0, close_left_behind/0, status/0, settings/1, log/2]).
+-export([start_link/0, close_left_behind/0, suspend/0, reload/0, status/0, settings/1, log/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([status/0]).
 
@@ -21,6 +21,8 @@
 
 -record(state, {%% Why there is no producer; none when there is one.
                 problems = [] :: [binary()],
+                %% Whether the application is being stopped.
+                stopping = false :: boolean(),
                 %% Whether a producer that failed for good is about to be replaced.
                 reopening = false :: boolean(),
                 report :: emq_plugin_kafka_report:report() | undefined}).
@@ -38,6 +40,37 @@ close_left_behind() ->
 close_left_behind(ok) -> close();
 close_left_behind({error, _}) -> ok.
 
+%% The first step of a stop, while the hooks are still registered: with a spool, everything goes there from now on.
+-spec suspend() -> ok.
+suspend() ->
+    try
+        gen_server:call(?MODULE, suspend, infinity)
+    catch
+        %% The process was killed, and so often that the application ends: the producer lives on.
+        exit:{_, {gen_server, call, _}} -> suspend(loaded())
+    end.
+
+suspend(ok) -> suspended(emq_plugin_kafka_nif:suspend());
+suspend({error, _}) -> ok.
+
+%% Reads the conf file again, and uses it from now on. Hooks are called and records taken all the while. On an error
+%% everything is as it was. The file is read by the caller.
+-spec reload() -> ok | {error, [Problem :: binary()]}.
+reload() ->
+    reload(emq_plugin_kafka_conf:read()).
+
+reload({ok, Environment, Pairs}) ->
+    reloaded(gen_server:call(?MODULE, {reload, Environment}, infinity), Pairs);
+reload({error, _} = Error) ->
+    Error.
+
+%% The dashboard's page shows what it finds there: a save would bring the old settings back.
+reloaded(ok, Pairs) ->
+    _ = emqttd_cli_config:write_config(?APP, Pairs),
+    ok;
+reloaded({error, _} = Error, _Pairs) ->
+    Error.
+
 -spec status() -> status().
 status() ->
     try
@@ -53,11 +86,20 @@ init([]) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
     {ok, open(#state{})}.
 
--spec handle_call(term(), {pid(), term()}, #state{}) -> {reply, term(), #state{}}.
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call(status, _From, #state{problems = []} = State) ->
     {reply, running(emq_plugin_kafka_nif:status()), State};
 handle_call(status, _From, #state{problems = Problems} = State) ->
     {reply, #{state => degraded, problems => Problems, settings => []}, State};
+handle_call(suspend, _From, #state{problems = []} = State) ->
+    {reply, suspended(emq_plugin_kafka_nif:suspend()), State#state{stopping = true}};
+handle_call(suspend, _From, State) ->
+    {reply, ok, State#state{stopping = true}};
+handle_call({reload, _Environment}, _From, #state{stopping = true} = State) ->
+    {reply, {error, [<<"the plugin is being stopped">>]}, State};
+handle_call({reload, Environment}, _From, State) ->
+    {Result, Next} = change(Environment, State),
+    {reply, Result, Next};
 handle_call(Request, _From, State) ->
     {reply, {error, {unknown_request, Request}}, State}.
 
@@ -72,9 +114,8 @@ handle_info(tick, #state{problems = []} = State) ->
 handle_info(tick, State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
     {noreply, State};
-handle_info(reopen, State) ->
-    closed(emq_plugin_kafka_nif:close(0)),
-    {noreply, reopened(open(State))};
+handle_info(reopen, #state{stopping = false} = State) ->
+    {noreply, reopen(emq_plugin_kafka_nif:status(), State)};
 handle_info(_Message, State) ->
     {noreply, State}.
 
@@ -87,12 +128,17 @@ terminate(_Reason, _State) ->
 %% Opening and closing.
 
 open(State) ->
-    opened(open_with(loaded()), State).
+    Opened = open_with(loaded(), application:get_all_env(?APP)),
+    ok = log_problems(Opened),
+    opened(Opened, State).
 
-open_with(ok) ->
-    emq_plugin_kafka_nif:open(settings(application:get_all_env(?APP)), atom_to_binary(node(), utf8));
-open_with({error, Problem}) ->
+open_with(ok, Environment) ->
+    emq_plugin_kafka_nif:open(settings(Environment), node_name());
+open_with({error, Problem}, _Environment) ->
     {error, [Problem]}.
+
+log_problems({error, Problems}) -> lists:foreach(fun(Problem) -> log("nothing is forwarded: ~ts", [Problem]) end, Problems);
+log_problems(_Open) -> ok.
 
 %% An earlier process of this one's place crashed; its producer, and what is queued in it, lives on.
 opened(already_open, State) ->
@@ -101,8 +147,36 @@ opened(ok, State) ->
     %% Losses of earlier lives are no news.
     State#state{problems = [], report = emq_plugin_kafka_report:new(emq_plugin_kafka_nif:stats())};
 opened({error, Problems}, State) ->
-    lists:foreach(fun(Problem) -> log("nothing is forwarded: ~ts", [Problem]) end, Problems),
     State#state{problems = Problems}.
+
+%% The hooks of new rules come before the rules, those of old ones go after them.
+change(Environment, #state{problems = []} = State) ->
+    ok = emq_plugin_kafka_hooks:register_all(),
+    Result = changed(emq_plugin_kafka_nif:reload(settings(Environment), node_name()), Environment),
+    ok = emq_plugin_kafka_hooks:unregister_unneeded(),
+    {Result, State};
+%% The settings that it was started with were wrong.
+change(Environment, State) ->
+    started(changed(open_with(loaded(), Environment), Environment), State).
+
+started(ok, State) ->
+    ok = emq_plugin_kafka_hooks:register(),
+    {ok, opened(ok, State)};
+started({error, _} = Error, State) ->
+    {Error, State}.
+
+%% What the conf file does not say goes back to its default, or is gone: a rule, a property.
+changed(ok, Environment) ->
+    Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
+                    not lists:keymember(Name, 1, Environment)],
+    lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
+    lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment),
+    log("the settings were read again from the conf file", []);
+changed({error, _} = Error, _Environment) ->
+    Error.
+
+node_name() ->
+    atom_to_binary(node(), utf8).
 
 %% The library is loaded with the module where that is possible; here its failure gets its words.
 loaded() ->
@@ -115,24 +189,39 @@ loaded({error, {_Reason, Text}}) -> {error, iolist_to_binary(["the native librar
 close() ->
     closed(emq_plugin_kafka_nif:close(application:get_env(?APP, shutdown_timeout, ?DEFAULT_SHUTDOWN_MS))).
 
-closed({ok, 0}) ->
-    ok;
-closed({ok, GivenUp}) ->
-    log("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [GivenUp]);
+closed({ok, #{given_up := GivenUp, spooled := Spooled}}) ->
+    ok = gave_up(GivenUp),
+    handed_over(Spooled);
 closed({error, closed}) ->
     ok.
 
+gave_up(0) -> ok;
+gave_up(Count) -> log("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [Count]).
+
+%% How many there are in the end is told when it is closed.
+suspended({ok, _Spooled}) -> ok;
+suspended({error, Reason}) when Reason =:= closed; Reason =:= no_spool -> ok.
+
+handed_over(0) -> ok;
+handed_over(Count) -> log("closed with ~b records in the spool; the next start goes on with them", [Count]).
+
 %% librdkafka's fatal state ends a producer, not the plugin.
-replace_failed({fatal, _Settings}, #state{reopening = false} = State) ->
+replace_failed({fatal, _Settings}, #state{reopening = false, stopping = false} = State) ->
     log("librdkafka has given up this producer (see above); a new one is opened in ~b s", [?REOPEN_MS div 1000]),
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
     State#state{reopening = true};
 replace_failed(_Status, State) ->
     State.
 
-reopened(#state{problems = []} = State) ->
+%% A reload may have replaced it meanwhile.
+reopen({fatal, _Settings}, State) -> reopened(emq_plugin_kafka_nif:reopen(), State);
+reopen(_Status, State) -> State#state{reopening = false}.
+
+reopened(ok, State) ->
+    ok = log("a new producer is open", []),
     State#state{reopening = false};
-reopened(State) ->
+reopened({error, Problems}, State) ->
+    lists:foreach(fun(Problem) -> log("no new producer: ~ts", [Problem]) end, Problems),
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
     State.
 
@@ -156,6 +245,9 @@ setting(rdkafka, Properties) when is_list(Properties) ->
     [named(<<"rdkafka.">>, Property) || Property <- Properties];
 setting(hooks, Rules) when is_list(Rules) ->
     [named(<<"hook.">>, Rule) || Rule <- Rules];
+%% Unset in the dashboard.
+setting(dead_letter_topic, "") ->
+    [];
 setting(Name, Value) ->
     [{atom_to_binary(Name, utf8), text(Value)}].
 

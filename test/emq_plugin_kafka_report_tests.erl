@@ -6,7 +6,8 @@
 -define(FAIL, {<<"FAIL">>, <<"connection refused">>, 1}).
 
 stats(Success, Dropped) ->
-    #{success => Success, dropped_by => #{queue_full => Dropped, closed => 0}, failed_by => #{<<"too_large">> => Dropped}}.
+    #{success => Success, dropped_by => #{queue_full => Dropped, closed => 0}, failed_by => #{<<"too_large">> => Dropped},
+      wait_timeouts => 0, disconnected => 0}.
 
 %% Lines as text, and the report after them.
 next(Now, Notices, Stats, Report) ->
@@ -50,6 +51,26 @@ losses_are_told_every_ten_seconds_with_counts_test() ->
     {[], C} = next(9999, [], stats(0, 20), B),
     {[<<"records lost: dropped.queue_full 17, failed.too_large 17">>], D} = next(10000, [], stats(0, 20), C),
     {[], _} = next(60000, [], stats(0, 20), D).
+
+publishers_that_were_not_acknowledged_are_told_every_ten_seconds_test() ->
+    Refused = fun(Timeouts, Disconnected) -> (stats(0, 0))#{wait_timeouts := Timeouts, disconnected := Disconnected} end,
+    {[First], A} = next(0, [], Refused(2, 0), new()),
+    ?assertEqual(<<"publishers whose record was not safe in time: wait_timeouts 2">>, First),
+    {[], B} = next(9999, [], Refused(5, 1), A),
+    {[Second], C} = next(10000, [], Refused(5, 1), B),
+    ?assertEqual(<<"publishers whose record was not safe in time: disconnected 1, wait_timeouts 3">>, Second),
+    {[], _} = next(60000, [], Refused(5, 1), C).
+
+%% Neither waits for the other.
+losses_and_refusals_are_told_apart_test() ->
+    {[_], A} = next(0, [], stats(0, 3), new()),
+    {[Line], _} = next(1000, [], (stats(0, 3))#{disconnected := 1}, A),
+    ?assertEqual(<<"publishers whose record was not safe in time: disconnected 1">>, Line).
+
+every_reason_of_a_drop_is_told_by_its_name_test() ->
+    Dropped = (stats(0, 0))#{dropped_by := #{spool_full => 1, spool_error => 2, corrupt => 3, waiters_full => 4}},
+    {[Line], _} = next(0, [], Dropped, new()),
+    ?assertEqual(<<"records lost: dropped.corrupt 3, dropped.spool_error 2, dropped.spool_full 1, dropped.waiters_full 4">>, Line).
 
 losses_of_earlier_lives_are_no_news_test() ->
     Report = emq_plugin_kafka_report:new(stats(0, 100)),

@@ -28,8 +28,11 @@ checked(Env) ->
     emq_plugin_kafka_nif:check(emq_plugin_kafka_producer:settings(maps:to_list(Env))).
 
 defaults() ->
-    #{server => "127.0.0.1:9092", topic => "test", topic_max_dynamic => 1000, format => json, encode_payload => auto, queue_max_messages => 100000,
-      queue_max_size => 268435456, linger => 5, compression => lz4, acks => all, idempotence => true,
+    #{server => "127.0.0.1:9092", topic => "test", topic_max_dynamic => 1000, format => json, encode_payload => auto, produce => async,
+      produce_timeout => 5000, produce_max_waiters => 10000, on_failure => auto, spool => overflow,
+      spool_dir => "data/kafka_spool", spool_max_size => 10737418240, spool_segment_size => 67108864,
+      spool_sync_interval => 5, overflow => drop_new, queue_max_messages => 100000,
+      queue_max_size => 268435456, linger => auto, compression => lz4, acks => all, idempotence => true,
       partitioner => murmur2_random, shutdown_timeout => 10000}.
 
 nothing_configured_gives_the_defaults_test() ->
@@ -44,9 +47,12 @@ the_conf_file_holds_every_setting_with_its_default_test() ->
     Settings = conf(Text),
     ?assertEqual(defaults(), environment(Settings)),
     {_, Mappings, _} = schema(),
-    Keys = [string:join(cuttlefish_mapping:variable(M), ".") || M <- Mappings],
-    Missing = [Key || Key <- Keys, string:find(Key, "$") =:= nomatch, not lists:keymember(Key -- ?PREFIX, 1, Settings)],
-    ?assertEqual([], Missing).
+    Keys = [{string:join(cuttlefish_mapping:variable(M), "."), cuttlefish_mapping:has_default(M)} || M <- Mappings],
+    Missing = [Key || {Key, true} <- Keys, not lists:keymember(lists:nthtail(length(?PREFIX), Key), 1, Settings)],
+    ?assertEqual([], Missing),
+    %% What has no default is there as a comment.
+    [?assertMatch({Key, {match, _}}, {Key, re:run(Text, ["^## ", Key, " = .+"], [multiline])})
+     || {Key, false} <- Keys, string:find(Key, "$") =:= nomatch].
 
 %% EMQ's rule: a comment begins with the first character of a line.
 conf(Text) ->
@@ -68,6 +74,24 @@ every_setting_has_its_datatype_test_() ->
              {"encode_payload", "base64", encode_payload, base64},
              {"format", "raw", format, raw},
              {"topic.max_dynamic", "5", topic_max_dynamic, 5},
+             {"produce", "durable", produce, durable},
+             {"produce", "sync", produce, sync},
+             {"produce.timeout", "1m", produce_timeout, 60000},
+             {"produce.timeout", "0", produce_timeout, 0},
+             {"produce.max_waiters", "5", produce_max_waiters, 5},
+             {"on_failure", "auto", on_failure, auto},
+             {"on_failure", "continue", on_failure, continue},
+             {"on_failure", "disconnect", on_failure, disconnect},
+             {"spool", "off", spool, off},
+             {"spool", "always", spool, always},
+             {"spool.dir", "/var/lib/spool", spool_dir, "/var/lib/spool"},
+             {"spool.max_size", "1MB", spool_max_size, 1048576},
+             {"spool.segment_size", "1024", spool_segment_size, 1024},
+             {"spool.sync_interval", "1s", spool_sync_interval, 1000},
+             {"spool.sync_interval", "0", spool_sync_interval, 0},
+             {"overflow", "block", overflow, block},
+             {"dead_letter.topic", "dead", dead_letter_topic, "dead"},
+             {"linger", "auto", linger, auto},
              {"queue.max_messages", "7", queue_max_messages, 7},
              {"queue.max_size", "1GB", queue_max_size, 1073741824},
              {"linger", "1s", linger, 1000},
@@ -144,6 +168,13 @@ a_property_with_an_empty_value_is_none_test() ->
     ?assertMatch(#{rdkafka := [{"debug", "all"}]}, environment([{"rdkafka.client.id", ""}, {"rdkafka.debug", "all"}])),
     ?assertMatch({ok, _}, checked(environment([{"rdkafka.client.id", ""}]))).
 
+%% Cleared in the dashboard.
+an_empty_dead_letter_topic_is_none_test() ->
+    Env = environment([{"dead_letter.topic", ""}]),
+    ?assertEqual((defaults())#{dead_letter_topic => ""}, Env),
+    ?assertNot(lists:keymember(<<"dead_letter_topic">>, 1, emq_plugin_kafka_producer:settings(maps:to_list(Env)))),
+    ?assertMatch({ok, _}, checked(Env)).
+
 a_size_may_have_a_fraction_test() ->
     {ok, Checked} = checked(environment([{"queue.max_size", "1.5GB"}])),
     ?assertEqual(<<"1610612736">>, proplists:get_value(<<"queue.max_size">>, Checked)).
@@ -154,7 +185,10 @@ wrong_values_are_refused_with_their_key_test_() ->
               {error, transform_datatypes, Message} = environment([{Key, Text}]),
               ?assertNotEqual(nomatch, string:find(Message, ?PREFIX ++ Key))
       end}
-     || {Key, Text} <- [{"encode_payload", "hex"}, {"queue.max_messages", "many"}, {"linger", "soon"}, {"compression", "zip"}, {"acks", "2"}, {"idempotence", "maybe"},
+     || {Key, Text} <- [{"encode_payload", "hex"}, {"produce", "later"}, {"produce.timeout", "soon"},
+                        {"produce.max_waiters", "many"}, {"on_failure", "panic"}, {"spool", "sometimes"},
+                        {"spool.sync_interval", "often"}, {"overflow", "drop_old"},
+                        {"queue.max_messages", "many"}, {"linger", "soon"}, {"compression", "zip"}, {"acks", "2"}, {"idempotence", "maybe"},
                         {"partitioner", "mine"}, {"shutdown_timeout", "never"}]].
 
 an_unknown_key_is_refused_by_name_test() ->
@@ -169,7 +203,9 @@ what_cuttlefish_cannot_know_is_refused_at_start_test_() ->
               ?assertNotEqual(nomatch, string:find(Problem, ?PREFIX ++ Key ++ ": "))
       end}
      || {Key, Text} <- [{"server", "9092"}, {"server", "a:b"}, {"topic", "a/b"}, {"queue.max_messages", "0"},
-                        {"queue.max_size", "1"}, {"queue.max_size", "big"}, {"linger", "1h"}, {"shutdown_timeout", "1d"}, {"acks", "0"},
+                        {"queue.max_size", "1"}, {"queue.max_size", "big"}, {"linger", "1h"}, {"shutdown_timeout", "1d"},
+                        {"produce.timeout", "1h"}, {"produce.max_waiters", "0"}, {"spool.max_size", "big"},
+                        {"spool.segment_size", "1"}, {"spool.sync_interval", "61s"}, {"dead_letter.topic", "a b"}, {"acks", "0"},
                         {"rdkafka.no.such.property", "1"}, {"rdkafka.plugin.library.paths", "/tmp/x.so"},
                         {"rdkafka.socket.timeout.ms", "soon"}]].
 

@@ -11,6 +11,38 @@
 
 -define(CASES, 10000).
 
+%% Where publishers wait, or lose their connection: the only exception is the one meant, and only they get it.
+waiting_test_() ->
+    [{setup, fun() -> open([{<<"produce">>, <<"sync">>}, {<<"on_failure">>, OnFailure}, {<<"produce_timeout">>, <<"0">>}]) end,
+      fun close/1,
+      [{"recorded publishes, on_failure = " ++ binary_to_list(OnFailure), fun() -> recorded_publishes(OnFailure) end},
+       {"mutated, on_failure = " ++ binary_to_list(OnFailure), {timeout, 120, fun() -> holds(prop_publish()) end}}]}
+     || OnFailure <- [<<"continue">>, <<"disconnect">>]].
+
+recorded_publishes(OnFailure) ->
+    Publishes = [Call || {'message.publish', _} = Call <- hook_calls:recorded()],
+    #{disconnected := Before} = emq_plugin_kafka:stats(),
+    [?assertEqual({Call, true}, {Call, published(Call)}) || Call <- Publishes],
+    #{disconnected := After} = emq_plugin_kafka:stats(),
+    ?assertEqual({OnFailure, OnFailure =:= <<"disconnect">>}, {OnFailure, After > Before}).
+
+prop_publish() ->
+    Publishes = [Call || {'message.publish', _} = Call <- hook_calls:recorded()],
+    ?FORALL({Call, Term}, {oneof(Publishes), nasty()},
+            ?FORALL(Mutated, mutation(Call, Term), published(Mutated))).
+
+%% No message is left in the mailbox, either.
+published({_, [Message]} = Call) ->
+    #{accepted := Before} = emq_plugin_kafka:stats(),
+    Kept = try hook_calls:replay(Call) of
+               {Given, Wanted} -> Given =:= Wanted
+           catch
+               exit:{shutdown, kafka_unavailable} -> emq_plugin_kafka_wait:allowed(Message) =:= wait
+           end,
+    #{accepted := After, waiting := Waiting} = emq_plugin_kafka:stats(),
+    Kept andalso lists:member(After - Before, counted(Call)) andalso adds_up() andalso Waiting =:= 0
+        andalso process_info(self(), message_queue_len) =:= {message_queue_len, 0}.
+
 total_test_() ->
     {setup, fun open/0, fun close/1,
      [{"recorded calls are never bad events", fun recorded_calls_are_no_bad_events/0},
@@ -22,9 +54,12 @@ total_test_() ->
       {"a long SUBSCRIBE is left to a dirty scheduler", fun long_subscribes/0}]}.
 
 %% Nobody listens on port 1: records pile up to the bound and are dropped, which is an outcome like any other.
-open() ->
-    ok = emq_plugin_kafka_nif:open([{<<"server">>, <<"127.0.0.1:1">>}, {<<"queue_max_messages">>, <<"1000">>}
-                                    | [{<<"hook.", Event/binary, ".1">>, rule(Event)} || Event <- events()]],
+open() -> open([]).
+
+open(Settings) ->
+    ok = emq_plugin_kafka_nif:open([{<<"server">>, <<"127.0.0.1:1">>}, {<<"queue_max_messages">>, <<"1000">>},
+                                    {<<"spool">>, <<"off">>} | Settings] ++
+                                   [{<<"hook.", Event/binary, ".1">>, rule(Event)} || Event <- events()],
                                    <<"n@h">>).
 
 events() ->
@@ -78,7 +113,7 @@ prop_arbitrary() ->
 
 prop_nif() ->
     ?FORALL(Term, nasty(),
-            lists:member(emq_plugin_kafka_nif:produce(Term), [ok, ignored, {error, bad_event}, {error, queue_full}])
+            lists:member(produce(Term), [ok, ignored, {error, bad_event}, {error, queue_full}])
             andalso adds_up()).
 
 %% Every field of a right event in turn, with a value that is just outside of its type.
@@ -87,11 +122,11 @@ near_misses() ->
     Wrong = [{1, published}, {2, undefined}, {2, c}, {3, null}, {4, undefined}, {5, <<1:7>>}, {5, "p"}, {6, 3}, {6, -1},
              {6, 1.0}, {7, 0}, {8, undefined}, {9, <<0:120>>}, {9, 0}, {10, undefined}, {10, 1 bsl 63}],
     lists:foreach(fun({N, Value}) ->
-                          ?assertEqual({error, bad_event}, emq_plugin_kafka_nif:produce(setelement(N, Publish, Value)))
+                          ?assertEqual({error, bad_event}, produce(setelement(N, Publish, Value)))
                   end, Wrong),
     lists:foreach(fun(Opts) ->
                           Subscribed = {subscriptions, 'session.subscribed', <<"c">>, undefined, [{<<"t">>, Opts}]},
-                          ?assertEqual({error, bad_event}, emq_plugin_kafka_nif:produce(Subscribed))
+                          ?assertEqual({error, bad_event}, produce(Subscribed))
                   end, [undefined, [{qos, 1} | improper], [{qos, 1.0}], [{"qos", 1}], [{qos, 1, 2}], [1], {qos, 1},
                         lists:duplicate(33, local)]).
 
@@ -101,12 +136,14 @@ long_subscribes() ->
     Subscribe = fun(ClientId, Count) -> {subscriptions, 'client.subscribe', ClientId, undefined, Topics(Count)} end,
     Huge = binary:copy(<<"x">>, 65535),
     #{accepted := Before} = emq_plugin_kafka:stats(),
-    ?assertEqual(heavy, emq_plugin_kafka_nif:produce(Subscribe(<<"c">>, 200))),
-    ?assertEqual(heavy, emq_plugin_kafka_nif:produce(Subscribe(Huge, 3))),
+    ?assertEqual(heavy, produce(Subscribe(<<"c">>, 200))),
+    ?assertEqual(heavy, produce(Subscribe(Huge, 3))),
     ?assertMatch(#{accepted := Before}, emq_plugin_kafka:stats()),
-    ?assertNotEqual(heavy, emq_plugin_kafka_nif:produce(Subscribe(<<"c">>, 8))),
+    ?assertNotEqual(heavy, produce(Subscribe(<<"c">>, 8))),
     _ = emq_plugin_kafka:on_client_subscribe(<<"c">>, undefined, Topics(200), []),
     ?assertMatch(#{accepted := After} when After =:= Before + 208, emq_plugin_kafka:stats()).
+
+produce(Event) -> emq_plugin_kafka_nif:produce(Event, no_wait).
 
 %% A call keeps its contract, and has one outcome.
 contract_kept(Call) ->

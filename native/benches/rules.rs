@@ -23,7 +23,7 @@ use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::payload_path::{Step, find};
-use emq_plugin_kafka_nif::pipeline::Outcome;
+use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 
 const TOPIC: &[u8] = b"sensors/device-1234/temperature";
 /// So many records are queued at most.
@@ -55,7 +55,7 @@ fn rules(failing: usize, matching: usize, rule: &str) -> Vec<(String, String)> {
 }
 
 fn open(handle: &Handle, rules: &[(String, String)]) {
-    let base = [("server", "127.0.0.1:1"), ("topic", "bench"), ("queue_max_messages", "1000000")];
+    let base = [("server", "127.0.0.1:1"), ("topic", "bench"), ("spool", "off"), ("queue_max_messages", "1000000")];
     let more = rules.iter().map(|(name, rule)| (name.as_str(), rule.as_str()));
     let settings = Settings::parse(base.into_iter().chain(more)).expect("settings");
     assert!(handle.open(settings, "emq@127.0.0.1").expect("opened"));
@@ -70,7 +70,7 @@ fn time(handle: &Handle, rules: &[(String, String)], records: u64, event: &Event
         open(handle, rules);
         let start = Instant::now();
         for _ in 0..now {
-            let outcome = handle.submit(black_box(event), true);
+            let outcome = handle.submit(black_box(event), &Publisher::Hurried, true);
             assert!(matches!(outcome, Outcome::Queued(_)), "{outcome:?}");
         }
         spent += start.elapsed();
@@ -89,7 +89,7 @@ fn matching(c: &mut Criterion) {
         open(&handle, &rules(number, 0, ""));
         group.throughput(Throughput::Elements(number as u64));
         group.bench_function(BenchmarkId::from_parameter(number), |b| {
-            b.iter(|| assert_eq!(handle.submit(black_box(&event), false), Outcome::Ignored));
+            b.iter(|| assert_eq!(handle.submit(black_box(&event), &Publisher::Hurried, false), Outcome::Ignored));
         });
         handle.close(Duration::ZERO);
     }

@@ -3,11 +3,13 @@
 //! Settings arrive as text under the names of the application environment; errors name the key that the operator
 //! wrote in `etc/emq_plugin_kafka.conf`. Everything wrong is reported at once, not the first thing only.
 
+mod modes;
 mod passthrough;
 mod servers;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,8 +19,10 @@ use thiserror::Error;
 
 use crate::encode::PayloadEncoding;
 use crate::event::EventKind;
-use crate::rule::{FormatName, Rule};
+use crate::rule::{FormatName, OnFailure, Produce, Rule};
 use crate::topic::KafkaTopic;
+
+pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};
 
 /// What the key of a rule begins with.
 const RULE: &str = "hook.";
@@ -61,8 +65,14 @@ pub struct Settings {
     pub max_messages: usize,
     /// `queue.max_size`: how many bytes they may take. Default 256 MB.
     pub max_bytes: usize,
-    /// `linger`: how long librdkafka waits for a batch to fill. Default 5 ms.
-    pub linger: Duration,
+    /// `produce`, `produce.timeout`, `produce.max_waiters`, `on_failure`, `overflow`.
+    pub produce: ProduceSettings,
+    /// `spool`, `spool.dir` and so on.
+    pub spool: SpoolSettings,
+    /// `dead_letter.topic`: where copies of records go that Kafka will never take. Default: nowhere.
+    pub dead_letter_topic: Option<String>,
+    /// `linger`: how long librdkafka waits for a batch to fill. Default (`auto`): 5 ms; 0 where a publisher waits for Kafka.
+    pub linger: Option<Duration>,
     /// `compression`: none, gzip, snappy, lz4 or zstd. Default `lz4`.
     pub compression: String,
     /// `acks`: all, 1 or 0. Default `all`.
@@ -88,7 +98,10 @@ impl Default for Settings {
             max_dynamic_topics: 1000,
             max_messages: 100_000,
             max_bytes: 256 << 20,
-            linger: Duration::from_millis(5),
+            produce: ProduceSettings::default(),
+            spool: SpoolSettings::default(),
+            dead_letter_topic: None,
+            linger: None,
             compression: "lz4".to_owned(),
             acks: "all".to_owned(),
             idempotence: true,
@@ -103,6 +116,13 @@ const ENCODINGS: [(&str, PayloadEncoding); 3] =
     [("auto", PayloadEncoding::Auto), ("utf8", PayloadEncoding::Utf8), ("base64", PayloadEncoding::Base64)];
 const FORMATS: [(&str, FormatName); 3] =
     [("json", FormatName::Json), ("raw", FormatName::Raw), ("cloudevents", FormatName::CloudEvents)];
+const PRODUCES: [(&str, Produce); 3] =
+    [("async", Produce::Async), ("durable", Produce::Durable), ("sync", Produce::Sync)];
+const FAILURES: [(&str, Option<OnFailure>); 3] =
+    [("auto", None), ("continue", Some(OnFailure::Continue)), ("disconnect", Some(OnFailure::Disconnect))];
+const SPOOLS: [(&str, SpoolMode); 3] =
+    [("off", SpoolMode::Off), ("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)];
+const OVERFLOWS: [(&str, bool); 2] = [("drop_new", false), ("block", true)];
 const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const ACKS: [&str; 3] = ["all", "1", "0"];
 const PARTITIONERS: [&str; 7] =
@@ -124,6 +144,16 @@ const MESSAGES: RangeInclusive<u64> = 1..=1_000_000_000;
 const DYNAMIC_TOPICS: RangeInclusive<u64> = 0..=10_000;
 /// From one small record to a terabyte.
 const BYTES: RangeInclusive<u64> = 1024..=1 << 40;
+/// Each waiting publisher is a client's connection.
+const WAITERS: RangeInclusive<u64> = 1..=10_000_000;
+/// A client's keepalive runs out long before ten minutes.
+const PRODUCE_MS: RangeInclusive<u64> = 0..=600_000;
+/// Of a spool, in bytes: from what holds a few segments to a petabyte.
+const SPOOL_BYTES: RangeInclusive<u64> = 4 << 20..=1 << 50;
+/// Of a segment, in bytes.
+const SEGMENT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 30;
+/// Longer, and a crash costs a minute of records that nobody waited for.
+const SYNC_MS: RangeInclusive<u64> = 0..=60_000;
 /// What librdkafka takes for `linger.ms`.
 const LINGER_MS: RangeInclusive<u64> = 0..=900_000;
 /// A broker that hangs in its stop for longer would be killed by its supervisor.
@@ -148,6 +178,7 @@ impl Settings {
             );
             errors.push(SettingError::new("acks", problem));
         }
+        errors.extend(settings.conflicts());
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
 
@@ -177,7 +208,33 @@ impl Settings {
                 self.max_messages = number("queue.max_messages", value, &MESSAGES, "a number of records")?;
             }
             "queue_max_size" => self.max_bytes = number("queue.max_size", value, &BYTES, "a size in bytes")?,
-            "linger" => self.linger = milliseconds(name, value, &LINGER_MS)?,
+            "produce" => self.produce.mode = named(name, value, &PRODUCES)?,
+            "produce_timeout" => self.produce.timeout = milliseconds("produce.timeout", value, &PRODUCE_MS)?,
+            "produce_max_waiters" => {
+                self.produce.max_waiters = number("produce.max_waiters", value, &WAITERS, "a number of publishers")?;
+            }
+            "on_failure" => self.produce.on_failure = named(name, value, &FAILURES)?,
+            "overflow" => self.produce.block = named(name, value, &OVERFLOWS)?,
+            "spool" => self.spool.mode = named(name, value, &SPOOLS)?,
+            "spool_dir" if value.is_empty() => {
+                return Err(SettingError::new("spool.dir", "expected a directory, got nothing"));
+            }
+            "spool_dir" => self.spool.dir = PathBuf::from(value),
+            "spool_max_size" => {
+                self.spool.max_size = number("spool.max_size", value, &SPOOL_BYTES, "a size in bytes")?;
+            }
+            "spool_segment_size" => {
+                self.spool.segment_size = number("spool.segment_size", value, &SEGMENT_BYTES, "a size in bytes")?;
+            }
+            "spool_sync_interval" => {
+                self.spool.sync_interval = milliseconds("spool.sync_interval", value, &SYNC_MS)?;
+            }
+            "dead_letter_topic" => {
+                KafkaTopic::new(value).map_err(|e| SettingError::new("dead_letter.topic", e))?;
+                self.dead_letter_topic = Some(value.to_owned());
+            }
+            "linger" if value == "auto" => self.linger = None,
+            "linger" => self.linger = Some(milliseconds(name, value, &LINGER_MS)?),
             "compression" => self.compression = one_of(name, value, &COMPRESSIONS)?,
             "acks" => self.acks = one_of(name, value, &ACKS)?,
             "idempotence" => self.idempotence = one_of(name, value, &["true", "false"])? == "true",
@@ -210,7 +267,7 @@ impl Settings {
         config
             .set("bootstrap.servers", &self.servers)
             .set("client.id", "emq_plugin_kafka")
-            .set("linger.ms", self.linger.as_millis().to_string())
+            .set("linger.ms", self.linger().as_millis().to_string())
             .set("compression.type", &self.compression)
             .set("acks", &self.acks)
             .set("enable.idempotence", self.idempotence.to_string())
@@ -243,22 +300,32 @@ impl Settings {
     /// The settings under the names of the configuration file, secrets replaced.
     #[must_use]
     pub fn redacted(&self) -> Vec<(String, String)> {
-        let encoding = ENCODINGS.iter().find(|(_, e)| *e == self.encode_payload).map_or("", |(name, _)| name);
-        let format = FORMATS.iter().find(|(_, f)| *f == self.format).map_or("", |(name, _)| name);
+        let milliseconds = |duration: Duration| format!("{}ms", duration.as_millis());
         let mut list: Vec<(String, String)> = [
             ("server", self.servers.clone()),
             ("topic", self.topic.clone()),
-            ("encode_payload", encoding.to_owned()),
-            ("format", format.to_owned()),
+            ("encode_payload", name_of(&ENCODINGS, self.encode_payload)),
+            ("format", name_of(&FORMATS, self.format)),
             ("topic.max_dynamic", self.max_dynamic_topics.to_string()),
             ("queue.max_messages", self.max_messages.to_string()),
             ("queue.max_size", self.max_bytes.to_string()),
-            ("linger", format!("{}ms", self.linger.as_millis())),
+            ("produce", name_of(&PRODUCES, self.produce.mode)),
+            ("produce.timeout", milliseconds(self.produce.timeout)),
+            ("produce.max_waiters", self.produce.max_waiters.to_string()),
+            ("on_failure", name_of(&FAILURES, self.produce.on_failure)),
+            ("overflow", name_of(&OVERFLOWS, self.produce.block)),
+            ("spool", name_of(&SPOOLS, self.spool.mode)),
+            ("spool.dir", self.spool.dir.display().to_string()),
+            ("spool.max_size", self.spool.max_size.to_string()),
+            ("spool.segment_size", self.spool.segment_size.to_string()),
+            ("spool.sync_interval", milliseconds(self.spool.sync_interval)),
+            ("dead_letter.topic", self.dead_letter_topic.clone().unwrap_or_else(|| "none".to_owned())),
+            ("linger", self.linger.map_or_else(|| "auto".to_owned(), milliseconds)),
             ("compression", self.compression.clone()),
             ("acks", self.acks.clone()),
             ("idempotence", if self.idempotence { "on" } else { "off" }.to_owned()),
             ("partitioner", self.partitioner.clone()),
-            ("shutdown_timeout", format!("{}ms", self.shutdown_timeout.as_millis())),
+            ("shutdown_timeout", milliseconds(self.shutdown_timeout)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
@@ -267,6 +334,10 @@ impl Settings {
         );
         list
     }
+}
+
+fn name_of<T: Copy + PartialEq>(names: &[(&str, T)], value: T) -> String {
+    names.iter().find(|(_, named)| *named == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
 }
 
 fn named<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, SettingError> {

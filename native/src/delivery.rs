@@ -1,130 +1,234 @@
-//! What librdkafka tells back: delivery reports, errors and log lines.
+//! What librdkafka tells back, served on one thread of our own: nothing here may panic or wait.
 //!
-//! All of it is served on the one thread that polls the producer (see `produce`). Nothing here may panic or wait.
+//! The reports of one event are settled together: the counters, the room in the budget, the spool's acknowledgements, and last
+//! the callers that wait. So whoever was told finds the counters right.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::error::RDKafkaErrorCode;
 
-use crate::metrics::{DropReason, Metrics};
-use crate::notices::Notices;
+use crate::dead_letter::Verdict;
+use crate::metrics::Home;
+use crate::produce::{Client, cost};
+use crate::reports::{Content, Report, Reports};
+use crate::shared::Origin;
+use crate::stored::Stored;
+use crate::waiters::WaiterId;
 
-/// How much memory the queued records may take, and how much they take.
+/// How long the thread sleeps at most while nothing is reported: so late, at worst, is a caller told of room that the spool got
+/// otherwise.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often it is looked for callers that died while they waited.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A record that librdkafka gave back undelivered, to be produced by another producer.
 #[derive(Debug)]
-pub struct Budget {
-    max_messages: usize,
-    max_bytes: usize,
-    messages: AtomicUsize,
-    bytes: AtomicUsize,
+pub struct Returned {
+    /// Its place in the order of all records.
+    pub order: u64,
+    /// The record, as `Stored`.
+    pub stored: Vec<u8>,
+    /// The room that it still has in the budget.
+    pub cost: usize,
+    /// Who waits for it.
+    pub waiter: Option<WaiterId>,
 }
 
-impl Budget {
-    /// An empty queue that may grow to these bounds.
-    #[must_use]
-    pub const fn new(max_messages: usize, max_bytes: usize) -> Self {
-        Self { max_messages, max_bytes, messages: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
-    }
-
-    /// Whether nothing more fits, however small: asked before an event is encoded.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.messages.load(Ordering::Relaxed) >= self.max_messages
-            || self.bytes.load(Ordering::Relaxed) >= self.max_bytes
-    }
-
-    /// Takes the room for one record of `bytes`, or tells that there is none.
-    #[must_use]
-    pub fn reserve(&self, bytes: usize) -> bool {
-        let messages = self.messages.fetch_add(1, Ordering::Relaxed);
-        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // One record larger than the whole bound is let through when it is alone, so that it gets its own answer.
-        let fits = messages < self.max_messages && (taken == 0 || taken.saturating_add(bytes) <= self.max_bytes);
-        if !fits {
-            self.release(bytes);
-        }
-        fits
-    }
-
-    /// How many records are in the queue.
-    #[must_use]
-    pub fn messages(&self) -> usize {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    /// Gives the room of one record back.
-    pub fn release(&self, bytes: usize) {
-        self.messages.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
+/// What the reports of one event add up to.
+#[derive(Default)]
+struct Settled {
+    reports: usize,
+    queued: u64,
+    queued_bytes: usize,
+    spooled: u64,
+    spooled_bytes: usize,
+    main: Vec<u64>,
+    handover: Vec<u64>,
+    /// Who waited for those that Kafka has.
+    safe: Vec<WaiterId>,
 }
 
-/// The context of a producer: where its reports go.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The counters.
-    pub metrics: Arc<Metrics>,
-    /// The room that delivered records give back.
-    pub budget: Arc<Budget>,
-    /// Where log lines and errors wait for the operator.
-    pub notices: Arc<Notices>,
-}
-
-impl ClientContext for Delivery {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let text = format!("librdkafka {level:?} {facility}: {message}");
-        match level {
-            // Asked for by the operator, who wants to see each.
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                self.notices.push(&text, text.clone());
+/// Serves a client's events until it is told to stop.
+pub fn serve(client: &Client) {
+    let mut settled = Settled::default();
+    let mut swept = Instant::now();
+    while !client.stop.load(Ordering::Acquire) {
+        if let Some(event) = client.queue.poll(POLL_INTERVAL) {
+            match event.content() {
+                Content::Reports(reports) => serve_reports(client, reports, &mut settled),
+                Content::Log { level, facility, text } => log(client, level, facility.trim(), text.trim()),
+                Content::Error(code, reason) => error(client, code, reason.trim()),
+                Content::Other => {}
             }
-            _ => self.notices.push(facility, text),
+        }
+        client.tell_of_room();
+        if swept.elapsed() > SWEEP_INTERVAL {
+            swept = Instant::now();
+            client.shared.waiters.sweep(swept);
         }
     }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            // librdkafka logs these with more words (`FAIL`), or they only sum up such lines.
-            Some(
-                RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::SSL
-                | RDKafkaErrorCode::Authentication,
-            ) => {}
-            Some(code) => self.notices.push(&error_name(code), format!("{}: {reason}", error_name(code))),
-            None => self.notices.push("error", format!("{error}: {reason}")),
-        }
-    }
-
-    fn stats_raw(&self, _statistics: &[u8]) {}
 }
 
-impl ProducerContext for Delivery {
-    /// The bytes that the record was reserved with. A number, not a pointer: nothing to free, nothing to leak.
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, bytes: usize) {
-        self.budget.release(bytes);
-        match result {
-            Ok(_) => self.metrics.success(bytes),
-            Err((error, _)) => match error.rdkafka_error_code() {
-                Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {
-                    self.metrics.dropped_queued(DropReason::Purged, bytes);
-                }
-                Some(code) => self.metrics.failed(&error_name(code), bytes),
-                None => self.metrics.failed("unknown", bytes),
-            },
+fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
+    for report in reports {
+        settled.reports += 1;
+        match report.error() {
+            None => delivered(client, report, settled),
+            Some(error) => undelivered(client, report, error),
         }
+    }
+    let shared = &client.shared;
+    shared.metrics.success(settled.queued, settled.queued_bytes, settled.spooled);
+    let messages = usize::try_from(settled.queued + settled.spooled).unwrap_or(0);
+    shared.budget.release(messages, settled.queued_bytes + settled.spooled_bytes);
+    if let Some(store) = &client.store {
+        store.ack(&settled.main, &settled.handover);
+    }
+    for waiter in settled.safe.drain(..) {
+        shared.waiters.settle(waiter, Ok(()));
+    }
+    // Last: who waits until librdkafka is empty finds everything settled.
+    client.in_librdkafka.fetch_sub(settled.reports, Ordering::AcqRel);
+    let (mut main, mut handover, mut safe) =
+        (std::mem::take(&mut settled.main), std::mem::take(&mut settled.handover), std::mem::take(&mut settled.safe));
+    main.clear();
+    handover.clear();
+    safe.clear();
+    *settled = Settled { main, handover, safe, ..Settled::default() };
+}
+
+fn delivered(client: &Client, report: Report<'_>, settled: &mut Settled) {
+    let origin = Origin::unpack(report.id());
+    match origin {
+        Origin::DeadLetter(number) => return client.dead_letter_delivered(number),
+        Origin::Direct(_) => {
+            settled.queued += 1;
+            settled.queued_bytes += cost_of(report);
+        }
+        Origin::Main(sequence) => {
+            settled.main.push(sequence);
+            settled.spooled += 1;
+            settled.spooled_bytes += cost_of(report);
+        }
+        Origin::Handover(sequence) => {
+            settled.handover.push(sequence);
+            settled.spooled += 1;
+            settled.spooled_bytes += cost_of(report);
+        }
+    }
+    settled.safe.extend(client.shared.tickets.take(report.id()));
+}
+
+/// Given back to be produced again, or refused for good.
+fn undelivered(client: &Client, report: Report<'_>, error: RDKafkaErrorCode) {
+    let given_back = matches!(error, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+        // The record on which the producer failed for good is no worse than those behind it.
+        || client.is_fatal() && !is_final(error);
+    let origin = Origin::unpack(report.id());
+    match origin {
+        Origin::DeadLetter(number) if given_back => give_back_letter(client, number),
+        Origin::DeadLetter(number) => client.dead_letter_refused(number, &error_name(error)),
+        _ if given_back => give_back(client, report, origin),
+        _ => {
+            let headers = report.headers();
+            let topic = report.topic();
+            let record = Stored {
+                order: 0,
+                topic: &topic,
+                key: report.key(),
+                value: report.value(),
+                headers: headers.into(),
+                timestamp: report.timestamp(),
+            };
+            client.refuse(&record, origin, Verdict::Failed(error_name(error)), &error.to_string());
+        }
+    }
+}
+
+/// What is in the spool stays there, and is read again; what is not is kept.
+fn give_back(client: &Client, report: Report<'_>, origin: Origin) {
+    let cost = cost_of(report);
+    let Origin::Direct(order) = origin else {
+        return client.shared.budget.release(1, cost);
+    };
+    let topic = report.topic();
+    let stored = Stored {
+        order: client.stored_order(order),
+        topic: &topic,
+        key: report.key(),
+        value: report.value(),
+        headers: report.headers().into(),
+        timestamp: report.timestamp(),
+    };
+    let waiter = client.shared.tickets.take(report.id());
+    keep(client, Returned { order, stored: stored.to_bytes(), cost, waiter });
+}
+
+/// The record itself, not its dead letter: the next producer finds out again.
+fn give_back_letter(client: &Client, number: u64) {
+    let Some(letter) = client.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
+    match (letter.origin, letter.stored) {
+        (Origin::Direct(order), Some(stored)) => {
+            keep(client, Returned { order, stored, cost: letter.cost, waiter: letter.waiter });
+        }
+        _ => client.shared.budget.release(1, letter.cost),
+    }
+}
+
+fn keep(client: &Client, returned: Returned) {
+    client.returned.lock().unwrap_or_else(PoisonError::into_inner).push(returned);
+}
+
+fn cost_of(report: Report<'_>) -> usize {
+    cost(report.key(), report.value(), &report.headers())
+}
+
+/// Errors that are the record's, not the producer's.
+const fn is_final(error: RDKafkaErrorCode) -> bool {
+    matches!(
+        error,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+    )
+}
+
+fn log(client: &Client, level: i32, facility: &str, message: &str) {
+    const NAMES: [&str; 8] = ["Emerg", "Alert", "Critical", "Error", "Warning", "Notice", "Info", "Debug"];
+    let name = usize::try_from(level).ok().and_then(|level| NAMES.get(level)).unwrap_or(&"Debug");
+    let text = format!("librdkafka {name} {facility}: {message}");
+    match level {
+        // Asked for by the operator, who wants to see each.
+        5.. => client.shared.notices.push(&text, text.clone()),
+        _ => client.shared.notices.push(facility, text),
+    }
+}
+
+fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
+    match code {
+        // librdkafka logs these with more words (`FAIL`), or they only sum up such lines.
+        RDKafkaErrorCode::BrokerTransportFailure
+        | RDKafkaErrorCode::AllBrokersDown
+        | RDKafkaErrorCode::Resolve
+        | RDKafkaErrorCode::SSL
+        | RDKafkaErrorCode::Authentication => {}
+        code => client.shared.notices.push(&error_name(code), format!("{}: {reason}", error_name(code))),
     }
 }
 
 /// An error's name in statistics, in the style of the drop reasons: `TopicAuthorizationFailed` is
 /// `topic_authorization_failed`.
-fn error_name(code: RDKafkaErrorCode) -> String {
+#[must_use]
+pub fn error_name(code: RDKafkaErrorCode) -> String {
     let mut name = String::new();
     for c in format!("{code:?}").chars() {
         if c.is_ascii_uppercase() && !name.is_empty() {
@@ -135,39 +239,38 @@ fn error_name(code: RDKafkaErrorCode) -> String {
     name
 }
 
+impl Client {
+    /// A record's place in the order, as it is stored.
+    #[must_use]
+    pub fn stored_order(&self, order: u64) -> u64 {
+        self.store.as_ref().map_or(order, |store| store.order(order))
+    }
+
+    /// Where a record of this origin waits.
+    #[must_use]
+    pub const fn home(origin: Origin, cost: usize) -> Home {
+        match origin {
+            Origin::Direct(_) | Origin::DeadLetter(_) => Home::Memory(cost),
+            Origin::Main(_) | Origin::Handover(_) => Home::Spool,
+        }
+    }
+
+    /// Lets callers that wait for room try again, where there is some.
+    fn tell_of_room(&self) {
+        if self.shared.waiters.blocked_count() == 0 {
+            return;
+        }
+        let budget = &self.shared.budget;
+        let in_spool = self.store.as_ref().is_some_and(|store| store.has_room());
+        if in_spool || !budget.is_full() {
+            self.shared.waiters.tell_of_room(budget.room_for().max(usize::from(in_spool)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_budget_bounds_messages() {
-        let budget = Budget::new(2, 1000);
-        assert!(budget.reserve(1) && budget.reserve(1));
-        assert!(budget.is_full());
-        assert!(!budget.reserve(1));
-        budget.release(1);
-        assert!(!budget.is_full());
-        assert!(budget.reserve(1));
-    }
-
-    #[test]
-    fn the_budget_bounds_bytes() {
-        let budget = Budget::new(100, 1000);
-        assert!(budget.reserve(600));
-        assert!(!budget.reserve(401));
-        assert!(budget.reserve(400));
-        assert!(budget.is_full());
-    }
-
-    #[test]
-    fn a_record_larger_than_the_bound_passes_alone() {
-        let budget = Budget::new(100, 1000);
-        assert!(budget.reserve(5000));
-        assert!(!budget.reserve(1));
-        budget.release(5000);
-        assert!(budget.reserve(1));
-        assert!(!budget.reserve(5000));
-    }
 
     #[test]
     fn errors_have_names_like_drop_reasons() {

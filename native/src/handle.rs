@@ -1,18 +1,28 @@
-//! The one handle that everybody shares: the pipeline that is open at the moment, if any, and the counters, which stay.
+//! The one handle that everybody shares: the pipeline that is open at the moment, if any, and what outlives it.
+//!
+//! Any thread may submit at any time, also while another opens, closes or exchanges the pipeline: it finds one, or counts
+//! `dropped.closed`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use emq_kafka_spool::Stats;
 
-use crate::config::Settings;
+use crate::config::{Settings, SpoolMode};
 use crate::event::{Event, EventKind};
-use crate::metrics::{DropReason, Metrics};
+use crate::intake::Intake;
+use crate::metrics::{DropReason, Home, Metrics};
 use crate::notices::Notices;
-use crate::pipeline::{Outcome, Pipeline};
+use crate::pipeline::{Outcome, Pipeline, Publisher};
 use crate::produce::{OpenError, Producer};
+use crate::replay::Replay;
+use crate::shared::Shared;
+use crate::store::Store;
+use crate::waiters::WaiterId;
 
-/// How long a close waits for calls that still use the pipeline. Each takes microseconds.
+/// How long a change waits for calls that still use the old pipeline. Each takes microseconds.
 const CALLERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether the plugin forwards.
@@ -29,112 +39,349 @@ pub enum Status {
 /// What a close left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
-    /// Records that were given up, each counted as `dropped.purged`.
+    /// Records that were given up, each counted as dropped.
     pub given_up: usize,
+    /// Records that wait in the spool for the next start.
+    pub spooled: u64,
 }
 
-/// The pipeline that is open at the moment, if any, and the counters, which stay.
-///
-/// Any thread may submit at any time, also while another opens or closes: it finds the pipeline or counts
-/// `dropped.closed`.
+/// Why a reload changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Nothing is open.
+    #[error("the plugin is not running")]
+    Closed,
+    /// A spool is opened and closed with the plugin.
+    #[error(
+        "emq.plugin.kafka.{0} cannot be changed while the plugin runs: stop and start the plugin \
+         (emqttd_ctl plugins unload, load)"
+    )]
+    Spool(&'static str),
+    /// The new producer could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// What callers enter: exchanged when nobody of those who are inside may see what comes.
+struct Gate(Arc<Pipeline>);
+
+/// What belongs to an open pipeline and is nobody's business in a hook.
+struct Open {
+    pipeline: Arc<Pipeline>,
+    store: Option<Arc<Store>>,
+    replay: Option<Replay>,
+    /// Whether the producer has ended, and records go to the spool only.
+    suspended: bool,
+}
+
+/// The pipeline that is open at the moment, if any, and what outlives it.
 #[derive(Default)]
 pub struct Handle {
-    current: ArcSwapOption<Pipeline>,
-    /// Held by whoever opens or closes.
-    lifecycle: Mutex<()>,
-    metrics: Arc<Metrics>,
-    notices: Arc<Notices>,
+    gate: ArcSwapOption<Gate>,
+    /// Held by whoever opens, closes or exchanges.
+    lifecycle: Mutex<Lifecycle>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Lifecycle {
+    open: Option<Open>,
+    /// Where the records are that are counted as spooled.
+    spool_dir: Option<PathBuf>,
 }
 
 impl Handle {
     /// The counters.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.shared.metrics
     }
 
     /// What waits to be logged.
     #[must_use]
     pub fn notices(&self) -> &Notices {
-        &self.notices
+        &self.shared.notices
+    }
+
+    /// What outlives the pipelines.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Opens the pipeline for the node named `node`. Returns false, and changes nothing, when it is open already.
     ///
     /// # Errors
     ///
-    /// What librdkafka or the operating system refused.
+    /// What librdkafka, the operating system or the spool refused.
     pub fn open(&self, settings: Settings, node: &str) -> Result<bool, OpenError> {
-        let _alone = self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.current.load().is_some() {
+        let mut lifecycle = self.lifecycle();
+        if lifecycle.open.is_some() {
             return Ok(false);
         }
-        let producer = Producer::open(&settings, Arc::clone(&self.metrics), Arc::clone(&self.notices))?;
-        self.current.store(Some(Arc::new(Pipeline::new(settings, producer, node)?)));
-        Ok(true)
-    }
-
-    /// Closes the pipeline: from now on events count as `dropped.closed`; what is queued is delivered within
-    /// `timeout` or given up. None when nothing was open.
-    ///
-    /// Waits: never call it on a normal scheduler.
-    pub fn close(&self, timeout: Duration) -> Option<Closed> {
-        let _alone = self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pipeline = self.current.swap(None)?;
-        // Calls that found the pipeline before the swap are still using it, for microseconds. The last user must be
-        // us: whoever drops the producer waits for its threads, and a scheduler must not.
-        let deadline = Instant::now() + CALLERS_TIMEOUT;
-        loop {
-            match Arc::try_unwrap(pipeline) {
-                Ok(pipeline) => return Some(Closed { given_up: pipeline.close(timeout) }),
-                Err(shared) if Instant::now() < deadline => {
-                    pipeline = shared;
-                    std::thread::yield_now();
+        // Before the spool, which may take long to open: librdkafka refuses what is wrong at once.
+        settings.client_config().create_native_config()?;
+        let store = match settings.spool.mode {
+            SpoolMode::Off => None,
+            SpoolMode::Overflow | SpoolMode::Always => Some(settings.spool.dir.clone()),
+        };
+        if lifecycle.spool_dir.is_some() && lifecycle.spool_dir != store {
+            self.leave_behind(lifecycle.spool_dir.take());
+        }
+        let dir = store;
+        let store = match dir {
+            Some(_) => Some(Arc::new(Store::open(&settings, &self.shared)?)),
+            None => None,
+        };
+        lifecycle.spool_dir = dir;
+        self.shared.resize(&settings);
+        let opened = self.pipeline(settings, store.clone(), node).and_then(|pipeline| {
+            let replay = start_replay(&pipeline, store.as_ref())?;
+            Ok(Open { pipeline, store: store.clone(), replay, suspended: false })
+        });
+        match opened {
+            Ok(open) => {
+                open.pipeline.intake().release(Vec::new());
+                self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
+                lifecycle.open = Some(open);
+                Ok(true)
+            }
+            Err(error) => {
+                if let Some(store) = &store {
+                    store.close();
                 }
-                Err(shared) => {
-                    // A caller that never came back. Leaking its producer is the only safe thing left.
-                    let text = "a caller is stuck in the producer, which therefore was not closed";
-                    self.notices.push("stuck", text.to_owned());
-                    std::mem::forget(shared);
-                    return Some(Closed { given_up: 0 });
-                }
+                Err(error)
             }
         }
     }
 
-    /// Turns an event into its records and queues them. Takes microseconds, never waits. `patient` is a caller who does not
-    /// mind a few milliseconds: a dirty scheduler.
-    pub fn submit(&self, event: &Event<'_>, patient: bool) -> Outcome {
-        let pipeline = self.current.load();
-        let Some(pipeline) = pipeline.as_deref() else {
-            self.metrics.dropped(DropReason::Closed);
-            return Outcome::Dropped(DropReason::Closed);
+    fn pipeline(&self, settings: Settings, store: Option<Arc<Store>>, node: &str) -> Result<Arc<Pipeline>, OpenError> {
+        let producer = Producer::open(&settings, Arc::clone(&self.shared), store.clone())?;
+        let intake = Intake::new(producer, store, settings.spools_always(), Arc::clone(&self.shared));
+        Ok(Arc::new(Pipeline::new(settings, intake, Arc::clone(&self.shared), node)?))
+    }
+
+    fn leave_behind(&self, dir: Option<PathBuf>) {
+        let left = self.shared.metrics.spool_left_behind();
+        if let Some(dir) = dir.filter(|_| left > 0) {
+            let text = format!("{left} records stay in {}, which is not used any more", dir.display());
+            self.shared.notices.push("spool left behind", format!("spool: {text}"));
+        }
+    }
+
+    /// With a spool: from now on, records go there, and what the producer has not delivered is handed over to it. None where
+    /// there is no spool, or nothing is open.
+    ///
+    /// Waits: never call it on a normal scheduler.
+    pub fn suspend(&self) -> Option<u64> {
+        let mut lifecycle = self.lifecycle();
+        let open = lifecycle.open.as_mut()?;
+        open.store.as_ref()?;
+        self.end_producer(open, Duration::ZERO);
+        Some(u64::try_from(self.shared.metrics.snapshot().spooled).unwrap_or(0))
+    }
+
+    /// Closes the pipeline: from now on events count as `dropped.closed`. What is queued goes to the spool; where there is none,
+    /// it is delivered within `timeout` or given up. None when nothing was open.
+    ///
+    /// Waits: never call it on a normal scheduler.
+    pub fn close(&self, timeout: Duration) -> Option<Closed> {
+        let mut lifecycle = self.lifecycle();
+        let mut open = lifecycle.open.take()?;
+        let given_up = if open.store.is_some() {
+            let given_up = self.end_producer(&mut open, Duration::ZERO);
+            self.empty(None);
+            given_up
+        } else {
+            // Nothing can take what comes now: the producer is to be emptied.
+            self.empty(None);
+            self.end_producer(&mut open, timeout)
         };
-        if !patient && pipeline.is_heavy(event) {
+        self.shared.waiters.refuse_all(DropReason::Closed.name());
+        self.shared.tickets.clear();
+        if let Some(store) = &open.store {
+            store.close();
+        }
+        let spooled = u64::try_from(self.shared.metrics.snapshot().spooled).unwrap_or(0);
+        Some(Closed { given_up, spooled })
+    }
+
+    /// Ends the producer of an open pipeline, once. Returns how many records were given up.
+    fn end_producer(&self, open: &mut Open, timeout: Duration) -> usize {
+        if open.suspended {
+            return 0;
+        }
+        open.suspended = true;
+        let intake = open.pipeline.intake();
+        intake.start_holding();
+        if self.gate.load().is_some() {
+            // Who is inside may still be on the way to the producer. Who comes is held.
+            self.empty(Some(&open.pipeline));
+        }
+        if let Some(replay) = open.replay.take() {
+            replay.stop();
+        }
+        let mut returned = intake.producer().end(timeout);
+        let Some(store) = &open.store else {
+            returned.extend(intake.take_held());
+            for record in &returned {
+                self.shared.budget.release(1, record.cost);
+                self.shared.metrics.dropped_from(DropReason::Purged, Home::Memory(record.cost));
+                if let Some(waiter) = record.waiter {
+                    self.shared.waiters.settle(waiter, Err(DropReason::Purged.name().into()));
+                }
+            }
+            return returned.len();
+        };
+        let lost = store.hand_over(returned);
+        intake.start_closing();
+        intake.release(Vec::new());
+        lost
+    }
+
+    /// Exchanges settings, node name and producer, without a gap: what comes meanwhile is held, and goes to the new producer after
+    /// what the old one gave back.
+    ///
+    /// Waits: never call it on a normal scheduler.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was changed.
+    pub fn reload(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
+        let mut lifecycle = self.lifecycle();
+        let open = lifecycle.open.as_mut().filter(|open| !open.suspended).ok_or(ReloadError::Closed)?;
+        same_spool(open.pipeline.settings(), &settings)?;
+        // Everything that can fail comes first.
+        let next = self.pipeline(settings, open.store.clone(), node)?;
+        let last = std::mem::replace(&mut open.pipeline, Arc::clone(&next));
+        self.shared.resize(next.settings());
+        self.empty(Some(&next));
+        if let Some(replay) = open.replay.take() {
+            replay.stop();
+        }
+        let mut returned = last.intake().producer().end(Duration::ZERO);
+        let held = last.intake().take_held();
+        match &open.store {
+            Some(store) => {
+                store.hand_over(returned);
+                store.append_all(held);
+                returned = Vec::new();
+            }
+            None => returned.extend(held),
+        }
+        // First: from then on the spool knows what its next reader has not handed over, and what is held queues behind that.
+        let replay = start_replay(&next, open.store.as_ref());
+        // Even where the spool cannot be read: what is held must go on.
+        next.intake().release(returned);
+        open.replay = replay?;
+        Ok(())
+    }
+
+    /// Exchanges a producer that has failed for good; the settings stay.
+    ///
+    /// Waits: never call it on a normal scheduler.
+    ///
+    /// # Errors
+    ///
+    /// As `reload`.
+    pub fn reopen(&self) -> Result<(), ReloadError> {
+        let current = self.lifecycle().open.as_ref().map(|open| Arc::clone(&open.pipeline));
+        let current = current.ok_or(ReloadError::Closed)?;
+        let (settings, node) = (current.settings().clone(), current.node().to_owned());
+        drop(current);
+        self.reload(settings, &node)
+    }
+
+    /// Lets callers in to another pipeline, or to none, and waits until nobody is inside the last one.
+    fn empty(&self, next: Option<&Arc<Pipeline>>) {
+        let next = next.map(|pipeline| Arc::new(Gate(Arc::clone(pipeline))));
+        let Some(mut last) = self.gate.swap(next) else { return };
+        let deadline = Instant::now() + CALLERS_TIMEOUT;
+        while let Err(shared) = Arc::try_unwrap(last) {
+            if Instant::now() > deadline {
+                // A caller that never came back still holds its pipeline, which so outlives it.
+                let text = "a caller is stuck in the producer, which was not waited for";
+                return self.shared.notices.push("stuck", text.to_owned());
+            }
+            last = shared;
+            std::thread::yield_now();
+        }
+    }
+
+    /// Turns an event into its records. Takes microseconds, never waits: it says when its caller should. `dirty` is a caller who
+    /// does not mind a few milliseconds: a dirty scheduler.
+    pub fn submit(&self, event: &Event<'_>, publisher: &Publisher<'_>, dirty: bool) -> Outcome {
+        let gate = self.gate.load();
+        let Some(Gate(pipeline)) = gate.as_deref() else {
+            self.shared.metrics.dropped(DropReason::Closed);
+            if let Publisher::Again { id, .. } = publisher {
+                self.shared.waiters.withdraw(*id);
+            }
+            return Outcome::Dropped(DropReason::Closed.name().into());
+        };
+        if !dirty && pipeline.is_heavy(event) {
             return Outcome::Heavy;
         }
-        pipeline.submit(event, &self.metrics)
+        pipeline.submit(event, publisher)
+    }
+
+    /// A caller that was told to wait for room waits no longer; if it was told of some, it finds that in its mailbox.
+    pub fn unblock(&self, id: WaiterId) {
+        self.shared.waiters.unblock(id);
     }
 
     /// The events that some rule wants; none while nothing is open.
     #[must_use]
     pub fn events(&self) -> Vec<EventKind> {
-        self.current.load().as_deref().map_or_else(Vec::new, Pipeline::events)
+        self.gate.load().as_deref().map_or_else(Vec::new, |Gate(pipeline)| pipeline.events())
     }
 
     /// Counts a hook call that was no event.
     pub fn bad_event(&self) -> Outcome {
-        self.metrics.dropped(DropReason::BadEvent);
-        Outcome::Dropped(DropReason::BadEvent)
+        self.shared.metrics.dropped(DropReason::BadEvent);
+        Outcome::Dropped(DropReason::BadEvent.name().into())
     }
 
     /// Whether a producer is open, and with what.
     #[must_use]
     pub fn status(&self) -> Status {
-        match self.current.load().as_deref() {
+        match self.gate.load().as_deref() {
             None => Status::Closed,
-            Some(pipeline) if pipeline.is_fatal() => Status::Fatal(pipeline.settings()),
-            Some(pipeline) => Status::Open(pipeline.settings()),
+            Some(Gate(pipeline)) if pipeline.is_fatal() => Status::Fatal(pipeline.shown_settings()),
+            Some(Gate(pipeline)) => Status::Open(pipeline.shown_settings()),
         }
     }
+
+    /// How full the spool is. None where there is none.
+    #[must_use]
+    pub fn spool(&self) -> Option<Stats> {
+        let gate = self.gate.load();
+        gate.as_deref().and_then(|Gate(pipeline)| pipeline.intake().store().map(|store| store.stats()))
+    }
+
+    fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn start_replay(pipeline: &Pipeline, store: Option<&Arc<Store>>) -> Result<Option<Replay>, OpenError> {
+    store.map(|store| Replay::start(pipeline.intake().producer().client(), store)).transpose()
+}
+
+/// A reload keeps the spool open: it cannot become another.
+fn same_spool(last: &Settings, next: &Settings) -> Result<(), ReloadError> {
+    let (last, next) = (&last.spool, &next.spool);
+    if (last.mode == SpoolMode::Off) != (next.mode == SpoolMode::Off) {
+        return Err(ReloadError::Spool("spool"));
+    }
+    if last.mode == SpoolMode::Off {
+        return Ok(());
+    }
+    let changed = [
+        (last.dir != next.dir, "spool.dir"),
+        (last.max_size != next.max_size, "spool.max_size"),
+        (last.segment_size != next.segment_size, "spool.segment_size"),
+        (last.sync_interval != next.sync_interval, "spool.sync_interval"),
+    ];
+    changed.iter().find(|(changed, _)| *changed).map_or(Ok(()), |(_, key)| Err(ReloadError::Spool(key)))
 }

@@ -3,9 +3,12 @@
 //! One way through, no stage imports a later one:
 //!
 //! ```text
-//! nif -> event -> route -> record (encode, template) -> produce
+//! nif -> event -> route -> record (encode, template) -> intake -> produce
+//!                                                          |         ^
+//!                                                          v         |
+//!                                                        store -> replay
 //!                 ... librdkafka's threads ...
-//!                 delivery report -> delivery -> metrics
+//!                 reports -> delivery -> metrics, store, waiters
 //! ```
 //!
 //! Only `nif`, `terms` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
@@ -13,14 +16,17 @@
 
 #[cfg(feature = "nif")]
 mod atoms;
+pub mod budget;
 pub mod config;
 pub mod context;
+pub mod dead_letter;
 pub mod delivery;
 pub mod encode;
 pub mod event;
 pub mod field;
 pub mod filter;
 pub mod handle;
+pub mod intake;
 pub mod json;
 pub mod metrics;
 pub mod native_parts;
@@ -31,10 +37,16 @@ pub mod payload_path;
 pub mod pipeline;
 pub mod produce;
 pub mod record;
+pub mod replay;
+pub mod reports;
 pub mod route;
 pub mod rule;
+pub mod shared;
+pub mod store;
+pub mod stored;
 pub mod template;
 #[cfg(feature = "nif")]
 mod terms;
 pub mod topic;
 pub mod topics;
+pub mod waiters;

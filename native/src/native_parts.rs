@@ -1,14 +1,15 @@
 //! What a record needs in librdkafka's own form, beyond what rust-rdkafka offers: topic handles and header lists. Each gives
 //! itself back when it is dropped.
 
+use std::ffi::CStr;
+
 use rdkafka::bindings::{
     rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t, rd_kafka_last_error,
-    rd_kafka_topic_destroy, rd_kafka_topic_new, rd_kafka_topic_t,
+    rd_kafka_topic_destroy, rd_kafka_topic_name, rd_kafka_topic_new, rd_kafka_topic_t,
 };
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
-use crate::delivery::Delivery;
 use crate::record::Header;
 use crate::topic::KafkaTopic;
 
@@ -27,7 +28,7 @@ impl TopicHandle {
     /// # Errors
     ///
     /// librdkafka's reason for having no handle.
-    pub fn new(client: &BaseProducer<Delivery>, topic: &KafkaTopic) -> Result<Self, RDKafkaErrorCode> {
+    pub fn new(client: &BaseProducer, topic: &KafkaTopic) -> Result<Self, RDKafkaErrorCode> {
         // SAFETY: the client is alive for the call, the name is NUL-terminated, and a null configuration means the
         // client's default one. The handle keeps its own count of references to the client's parts.
         let handle = unsafe {
@@ -39,6 +40,13 @@ impl TopicHandle {
             return Err(error.into());
         }
         Ok(Self(handle))
+    }
+
+    /// The topic's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        // SAFETY: the name is NUL-terminated and lives as long as the handle.
+        unsafe { CStr::from_ptr(rd_kafka_topic_name(self.0)) }.to_str().unwrap_or_default()
     }
 
     /// The handle, for calls while `self` lives.

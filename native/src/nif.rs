@@ -1,17 +1,20 @@
 //! The NIFs. Everything that knows rustler is here, in `terms` and in `atoms`.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use emq_kafka_spool::State;
 use once_cell::sync::Lazy;
-use rustler::{Atom, Binary, Encoder, Env, ListIterator, NifResult, Term};
+use rustler::{Atom, Binary, Encoder, Env, ListIterator, LocalPid, NifResult, OwnedEnv, Term};
 
 use crate::atoms;
 use crate::config::Settings;
 use crate::event::Event;
-use crate::handle::{Handle, Status};
-use crate::metrics::{DropReason, Snapshot};
-use crate::pipeline::Outcome;
+use crate::handle::{Closed, Handle, ReloadError, Status};
+use crate::metrics::DropReason;
+use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};
+use crate::waiters::{Answer, Caller, WaiterId};
 
 /// The one global producer, and the counters that outlive it.
 static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
@@ -28,11 +31,11 @@ const TOPIC_COST: usize = 2048;
 
 rustler::init!("emq_plugin_kafka_nif");
 
-/// Queues the records of an event. Total: any term has an outcome, and is counted. `heavy` means that nothing was done, because
-/// it would take too long here: `produce_large` is to be called.
+/// Takes an event in. Total: any term has an outcome, and is counted. `heavy` means that nothing was done, because it would take
+/// too long here: `produce_large` is to be called. `wait`: the caller may wait.
 #[rustler::nif]
-fn produce<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
-    let outcome = submit(event, false);
+fn produce<'a>(env: Env<'a>, event: Term<'a>, wait: Atom) -> Term<'a> {
+    let outcome = submit(env, event, wait, false);
     if let Outcome::Queued(bytes) = outcome
         && bytes > BYTES_PER_PERCENT
     {
@@ -44,23 +47,55 @@ fn produce<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
 
 /// The same on a dirty scheduler.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn produce_large<'a>(env: Env<'a>, event: Term<'a>) -> Term<'a> {
-    outcome_term(env, submit(event, true))
+fn produce_large<'a>(env: Env<'a>, event: Term<'a>, wait: Atom) -> Term<'a> {
+    outcome_term(env, submit(env, event, wait, true))
 }
 
-fn submit(event: Term<'_>, patient: bool) -> Outcome {
+/// After the caller was told of room: the same event again, from the record on that found none.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn produce_rest<'a>(env: Env<'a>, event: Term<'a>, id: WaiterId, from: usize) -> Term<'a> {
+    outcome_term(env, submit_again(env, event, id, from, false))
+}
+
+/// After the caller has waited for room in vain: what finds none now is dropped.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn give_up<'a>(env: Env<'a>, event: Term<'a>, id: WaiterId, from: usize) -> Term<'a> {
+    outcome_term(env, submit_again(env, event, id, from, true))
+}
+
+/// After the caller has waited in vain: `cancelled`, or `answered`, where the answer is in its mailbox.
+#[rustler::nif]
+fn cancel(id: WaiterId) -> Atom {
+    if HANDLE.shared().waiters.cancel(id) { atoms::cancelled() } else { atoms::answered() }
+}
+
+fn submit<'a>(env: Env<'a>, event: Term<'a>, wait: Atom, dirty: bool) -> Outcome {
+    let caller = || Box::new(Process(env.pid())) as Box<dyn Caller>;
     match decode_events(event) {
-        Some(Events::One(event)) => HANDLE.submit(&event, patient),
+        Some(Events::One(event)) if wait == atoms::wait() => HANDLE.submit(&event, &Publisher::Patient(&caller), dirty),
+        Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Hurried, dirty),
         // Each has the same client's name in it, and no payload.
-        Some(Events::Many(events)) if !patient && cost(&events) > LIGHT_BYTES => Outcome::Heavy,
-        Some(Events::Many(events)) => {
-            events.iter().fold(Outcome::Ignored, |sum, event| match (sum, HANDLE.submit(event, true)) {
+        Some(Events::Many(events)) if !dirty && cost(&events) > LIGHT_BYTES => Outcome::Heavy,
+        Some(Events::Many(events)) => events.iter().fold(Outcome::Ignored, |sum, event| {
+            match (sum, HANDLE.submit(event, &Publisher::Hurried, true)) {
                 (Outcome::Queued(before), Outcome::Queued(bytes)) => Outcome::Queued(before + bytes),
                 (Outcome::Dropped(reason), _) => Outcome::Dropped(reason),
                 (_, outcome) => outcome,
-            })
-        }
+            }
+        }),
         None => HANDLE.bad_event(),
+    }
+}
+
+fn submit_again<'a>(env: Env<'a>, event: Term<'a>, id: WaiterId, from: usize, last: bool) -> Outcome {
+    let caller = || Box::new(Process(env.pid())) as Box<dyn Caller>;
+    HANDLE.unblock(id);
+    match decode_events(event) {
+        Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Again { caller: &caller, id, from, last }, true),
+        Some(Events::Many(_)) | None => {
+            HANDLE.shared().waiters.withdraw(id);
+            HANDLE.bad_event()
+        }
     }
 }
 
@@ -69,27 +104,62 @@ fn cost(events: &[Event<'_>]) -> usize {
     events.len().saturating_mul(TOPIC_COST.saturating_add(name))
 }
 
+/// A process that waits.
+struct Process(LocalPid);
+
+impl Caller for Process {
+    fn tell(&self, id: WaiterId, answer: &Answer) {
+        thread_local! {
+            static MESSAGE: RefCell<OwnedEnv> = RefCell::new(OwnedEnv::new());
+        }
+        let send = |message: &RefCell<OwnedEnv>| {
+            // A process that is gone hears nothing. Nobody else can have borrowed it: sending calls nothing of ours.
+            if let Ok(mut message) = message.try_borrow_mut() {
+                message.send_and_clear(&self.0, |env| (atoms::emq_plugin_kafka(), id, answer_term(env, answer))).ok();
+            }
+        };
+        MESSAGE.try_with(send).ok();
+    }
+}
+
+fn answer_term<'a>(env: Env<'a>, answer: &Answer) -> Term<'a> {
+    match answer {
+        Answer::Safe => atoms::ok().encode(env),
+        Answer::Room => atoms::room().encode(env),
+        Answer::Refused(refusal) => (atoms::error(), refusal_term(env, refusal)).encode(env),
+    }
+}
+
+/// A reason of ours is an atom; the names of Kafka's errors, of which there are many, are binaries.
+fn refusal_term<'a>(env: Env<'a>, refusal: &str) -> Term<'a> {
+    match DropReason::ALL.into_iter().find(|reason| reason.name() == refusal) {
+        Some(reason) => reason_atom(reason).encode(env),
+        None => refusal.encode(env),
+    }
+}
+
 fn outcome_term(env: Env<'_>, outcome: Outcome) -> Term<'_> {
+    let milliseconds = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
     match outcome {
         Outcome::Queued(_) => atoms::ok().encode(env),
         Outcome::Ignored => atoms::ignored().encode(env),
         Outcome::Heavy => atoms::heavy().encode(env),
-        Outcome::Dropped(reason) => (atoms::error(), reason_atom(reason)).encode(env),
+        Outcome::Dropped(reason) => (atoms::error(), refusal_term(env, &reason)).encode(env),
+        Outcome::Refused(reason) => (atoms::refused(), refusal_term(env, &reason)).encode(env),
+        Outcome::Wait { id, timeout, disconnects } => {
+            let on_failure = if disconnects { atoms::disconnect() } else { atoms::continue_() };
+            (atoms::wait(), id, milliseconds(timeout), on_failure).encode(env)
+        }
+        Outcome::Full { id, timeout, from } => (atoms::full(), id, milliseconds(timeout), from).encode(env),
     }
 }
 
-fn reason_atom(reason: DropReason) -> Atom {
-    match reason {
-        DropReason::BadEvent => atoms::bad_event(),
-        DropReason::Closed => atoms::closed(),
-        DropReason::QueueFull => atoms::queue_full(),
-        DropReason::TooLarge => atoms::too_large(),
-        DropReason::UnknownTopic => atoms::unknown_topic(),
-        DropReason::Fatal => atoms::fatal(),
-        DropReason::Purged => atoms::purged(),
-        DropReason::Refused => atoms::refused(),
-        DropReason::MissingField => atoms::missing_field(),
-    }
+/// Runs what ends, or makes, threads that answer callers: messages to them cannot be sent from a thread of the VM.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("emq_kafka_life".to_owned()).spawn_scoped(scope, work).ok()?;
+        thread.join().ok()
+    })
 }
 
 /// Opens the producer: `ok`, `already_open`, or `{error, [Problem]}`.
@@ -99,11 +169,51 @@ fn open<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifRe
         Ok(settings) => settings,
         Err(problems) => return Ok((atoms::error(), problems).encode(env)),
     };
-    Ok(match HANDLE.open(settings, &String::from_utf8_lossy(node.as_slice())) {
-        Ok(true) => atoms::ok().encode(env),
-        Ok(false) => atoms::already_open().encode(env),
-        Err(error) => (atoms::error(), vec![error.to_string()]).encode(env),
+    let node = String::from_utf8_lossy(node.as_slice()).into_owned();
+    Ok(match apart(|| HANDLE.open(settings, &node)) {
+        Some(Ok(true)) => atoms::ok().encode(env),
+        Some(Ok(false)) => atoms::already_open().encode(env),
+        Some(Err(error)) => (atoms::error(), vec![error.to_string()]).encode(env),
+        None => no_thread(env),
     })
+}
+
+fn no_thread(env: Env<'_>) -> Term<'_> {
+    (atoms::error(), vec!["the operating system gave no thread".to_owned()]).encode(env)
+}
+
+/// Exchanges the settings without a gap: `ok`, or `{error, [Problem]}`, and nothing has changed.
+#[rustler::nif(schedule = "DirtyIo")]
+fn reload<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifResult<Term<'a>> {
+    let settings = match parse_settings(settings)? {
+        Ok(settings) => settings,
+        Err(problems) => return Ok((atoms::error(), problems).encode(env)),
+    };
+    let node = String::from_utf8_lossy(node.as_slice()).into_owned();
+    Ok(reloaded(env, apart(|| HANDLE.reload(settings, &node))))
+}
+
+/// Exchanges a producer that has failed for good: `ok` or `{error, [Problem]}`.
+#[rustler::nif(schedule = "DirtyIo")]
+fn reopen(env: Env<'_>) -> Term<'_> {
+    reloaded(env, apart(|| HANDLE.reopen()))
+}
+
+fn reloaded(env: Env<'_>, result: Option<Result<(), ReloadError>>) -> Term<'_> {
+    match result {
+        Some(Ok(())) => atoms::ok().encode(env),
+        Some(Err(error)) => (atoms::error(), vec![error.to_string()]).encode(env),
+        None => no_thread(env),
+    }
+}
+
+/// Hands the producer's backlog to the spool, where all records go from now on: `{ok, Spooled}`, or `{error, no_spool}`.
+#[rustler::nif(schedule = "DirtyIo")]
+fn suspend(env: Env<'_>) -> Term<'_> {
+    match apart(|| HANDLE.suspend()).flatten() {
+        Some(spooled) => (atoms::ok(), spooled).encode(env),
+        None => (atoms::error(), atoms::no_spool()).encode(env),
+    }
 }
 
 /// Checks settings without opening anything: `{ok, [{Key, Value}]}`, secrets replaced, or `{error, [Problem]}`.
@@ -121,13 +231,16 @@ fn parse_settings(terms: ListIterator<'_>) -> NifResult<Result<Settings, Vec<Str
     Ok(Settings::parse(pairs).map_err(|errors| errors.iter().map(ToString::to_string).collect()))
 }
 
-/// Closes the producer: `{ok, GivenUp}`, or `{error, closed}` when none was open.
+/// Closes the producer: `{ok, #{given_up, spooled}}`, or `{error, closed}` when none was open.
 #[rustler::nif(schedule = "DirtyIo")]
-fn close(env: Env<'_>, timeout_ms: u64) -> Term<'_> {
-    match HANDLE.close(Duration::from_millis(timeout_ms)) {
-        Some(closed) => (atoms::ok(), closed.given_up).encode(env),
+fn close(env: Env<'_>, timeout_ms: u64) -> NifResult<Term<'_>> {
+    Ok(match apart(|| HANDLE.close(Duration::from_millis(timeout_ms))).flatten() {
+        Some(Closed { given_up, spooled }) => {
+            let map = [(atoms::given_up(), given_up.encode(env)), (atoms::spooled(), spooled.encode(env))];
+            (atoms::ok(), Term::map_from_pairs(env, &map)?).encode(env)
+        }
         None => (atoms::error(), atoms::closed()).encode(env),
-    }
+    })
 }
 
 /// `closed`, `{open, Settings}` or `{fatal, Settings}`.
@@ -140,28 +253,71 @@ fn status(env: Env<'_>) -> Term<'_> {
     }
 }
 
+fn reason_atom(reason: DropReason) -> Atom {
+    match reason {
+        DropReason::BadEvent => atoms::bad_event(),
+        DropReason::Closed => atoms::closed(),
+        DropReason::QueueFull => atoms::queue_full(),
+        DropReason::TooLarge => atoms::too_large(),
+        DropReason::UnknownTopic => atoms::unknown_topic(),
+        DropReason::Fatal => atoms::fatal(),
+        DropReason::Purged => atoms::purged(),
+        DropReason::Refused => atoms::refused(),
+        DropReason::MissingField => atoms::missing_field(),
+        DropReason::SpoolFull => atoms::spool_full(),
+        DropReason::SpoolError => atoms::spool_error(),
+        DropReason::Corrupt => atoms::corrupt(),
+        DropReason::LeftBehind => atoms::left_behind(),
+        DropReason::WaitersFull => atoms::waiters_full(),
+    }
+}
+
 /// All counters at one instant, as a map.
 #[rustler::nif]
 fn stats(env: Env<'_>) -> NifResult<Term<'_>> {
     let snapshot = HANDLE.metrics().snapshot();
-    let (failed, dropped) = (snapshot.failed_total(), snapshot.dropped_total());
-    let Snapshot { accepted, success, failed: failed_by, dropped: dropped_by, queued, queued_bytes, redirected } =
-        snapshot;
-    let dropped_by = DropReason::ALL.map(|reason| (reason_atom(reason), dropped_by.get(&reason).copied().unwrap_or(0)));
+    let waiters = &HANDLE.shared().waiters;
+    let dropped_by =
+        DropReason::ALL.map(|reason| (reason_atom(reason), snapshot.dropped.get(&reason).copied().unwrap_or(0)));
     Term::map_from_pairs(
         env,
         &[
-            (atoms::accepted(), accepted.encode(env)),
-            (atoms::success(), success.encode(env)),
-            (atoms::failed(), failed.encode(env)),
-            (atoms::failed_by(), Term::map_from_pairs(env, &Vec::from_iter(failed_by))?),
-            (atoms::dropped(), dropped.encode(env)),
+            (atoms::accepted(), snapshot.accepted.encode(env)),
+            (atoms::success(), snapshot.success.encode(env)),
+            (atoms::failed(), snapshot.failed_total().encode(env)),
+            (atoms::failed_by(), Term::map_from_pairs(env, &Vec::from_iter(&snapshot.failed))?),
+            (atoms::dropped(), snapshot.dropped_total().encode(env)),
             (atoms::dropped_by(), Term::map_from_pairs(env, &dropped_by)?),
-            // No spool in this version: nothing can be in it.
-            (atoms::spooled(), 0.encode(env)),
-            (atoms::queued(), queued.encode(env)),
-            (atoms::queued_bytes(), queued_bytes.encode(env)),
-            (atoms::redirected(), redirected.encode(env)),
+            (atoms::spooled(), snapshot.spooled.encode(env)),
+            (atoms::queued(), snapshot.queued.encode(env)),
+            (atoms::queued_bytes(), snapshot.queued_bytes.encode(env)),
+            (atoms::redirected(), snapshot.redirected.encode(env)),
+            (atoms::recovered(), snapshot.recovered.encode(env)),
+            (atoms::dead_lettered(), snapshot.dead_lettered.encode(env)),
+            (atoms::waiting(), waiters.count().encode(env)),
+            (atoms::wait_timeouts(), waiters.timeouts().encode(env)),
+            (atoms::disconnected(), waiters.disconnected().encode(env)),
+            (atoms::spool(), spool_term(env)?),
+        ],
+    )
+}
+
+fn spool_term(env: Env<'_>) -> NifResult<Term<'_>> {
+    let Some(spool) = HANDLE.spool() else { return Ok(atoms::off().encode(env)) };
+    let state = match spool.state {
+        State::Ok => atoms::ok(),
+        State::Full => atoms::full(),
+        State::Failed => atoms::failed(),
+    };
+    Term::map_from_pairs(
+        env,
+        &[
+            (atoms::records(), spool.records.encode(env)),
+            (atoms::bytes(), spool.bytes.encode(env)),
+            (atoms::max_bytes(), spool.max_bytes.encode(env)),
+            (atoms::segments(), spool.segments.encode(env)),
+            (atoms::oldest_ms(), spool.oldest_ms.unwrap_or(0).encode(env)),
+            (atoms::state(), state.encode(env)),
         ],
     )
 }

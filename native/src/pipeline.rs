@@ -1,6 +1,7 @@
-//! From an event to its records in the producer's queue.
+//! From an event to its records on their way to Kafka.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,13 +9,17 @@ use crate::config::Settings;
 use crate::context::Context;
 use crate::encode::Encoder;
 use crate::event::{Event, EventKind};
-use crate::metrics::{DropReason, Metrics};
+use crate::intake::{Intake, Terms};
+use crate::metrics::DropReason;
 use crate::native_parts::TopicHandle;
-use crate::produce::{OpenError, Producer, Record};
+use crate::produce::{OpenError, Record};
 use crate::record::{Identity, fill};
 use crate::route::{Routes, matches};
-use crate::rule::{Destination, Rule};
+use crate::rule::{Destination, OnFailure, Produce, Rule};
+use crate::shared::Shared;
+use crate::store::{Until, Want};
 use crate::template::Template;
+use crate::waiters::{Caller, Refusal, WaiterId};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
 const KEPT_BUFFERS: usize = 1 << 20;
@@ -33,7 +38,8 @@ pub struct Pipeline {
     /// By kind of event, in the order of `EventKind::ALL`.
     routes: [Vec<Route>; EventKind::ALL.len()],
     encoder: Encoder,
-    producer: Producer,
+    intake: Intake,
+    shared: Arc<Shared>,
     node: String,
     settings: Settings,
     opened: i64,
@@ -46,6 +52,9 @@ struct Route {
     rule: Rule,
     topic: RouteTopic,
     payload_reads: usize,
+    produce: Produce,
+    /// Whether a publisher ends whose record is not safe in time.
+    disconnects: bool,
 }
 
 enum RouteTopic {
@@ -72,40 +81,95 @@ impl Buffers {
 }
 
 /// What became of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// All its records are queued; this many bytes were encoded.
+    /// All its records are taken in; this many bytes were encoded.
     Queued(usize),
     /// No rule wants it.
     Ignored,
     /// A record was dropped, for this reason.
-    Dropped(DropReason),
+    Dropped(Refusal),
+    /// A record was dropped, for this reason, and its rule wants the publisher disconnected.
+    Refused(Refusal),
+    /// The caller is to wait for an answer with this number.
+    Wait {
+        /// The number.
+        id: WaiterId,
+        /// How long, at most.
+        timeout: Duration,
+        /// Whether the publisher is disconnected unless all is well.
+        disconnects: bool,
+    },
+    /// There is no room. The caller is to wait until it is told of some, and come again from this record on.
+    Full {
+        /// The number that it is told with, and comes again with.
+        id: WaiterId,
+        /// How long, at most.
+        timeout: Duration,
+        /// The record that found no room, counted over the rules that match.
+        from: usize,
+    },
     /// Nothing was done: this takes longer than a normal scheduler should be held. Ask again on a dirty one.
     Heavy,
 }
 
+/// Who publishes.
+pub enum Publisher<'c> {
+    /// Somebody who cannot wait.
+    Hurried,
+    /// A client's connection, which can.
+    Patient(&'c dyn Fn() -> Box<dyn Caller>),
+    /// The same, after it was told of room for record `from`, or, where this is its `last` try, not.
+    Again {
+        /// Makes it a caller.
+        caller: &'c dyn Fn() -> Box<dyn Caller>,
+        /// Its number.
+        id: WaiterId,
+        /// The record that found no room.
+        from: usize,
+        /// Whether it waits for room no longer.
+        last: bool,
+    },
+}
+
+/// An event on its way through the rules.
+struct Passage<'c> {
+    caller: Option<&'c dyn Fn() -> Box<dyn Caller>>,
+    may_block: bool,
+    waiter: Option<WaiterId>,
+    /// Whether a rule of a record that is waited for wants the publisher disconnected.
+    disconnects: bool,
+    bytes: Option<usize>,
+    dropped: Option<DropReason>,
+    refused: Option<DropReason>,
+}
+
 impl Pipeline {
-    /// Compiles the routes of the settings around an open producer.
+    /// Compiles the routes of the settings around the way to an open producer.
     ///
     /// # Errors
     ///
     /// librdkafka refused a topic.
-    pub fn new(settings: Settings, producer: Producer, node: &str) -> Result<Self, OpenError> {
+    pub fn new(settings: Settings, intake: Intake, shared: Arc<Shared>, node: &str) -> Result<Self, OpenError> {
         let mut routes = [const { Vec::new() }; EventKind::ALL.len()];
         for rule in Routes::new(settings.rules.clone(), settings.format).into_rules() {
             let topic = match &rule.topic {
                 None => RouteTopic::Default,
-                Some(Destination::Fixed(topic)) => RouteTopic::Fixed(producer.open_topic(topic)?),
+                Some(Destination::Fixed(topic)) => RouteTopic::Fixed(intake.producer().open_topic(topic)?),
                 Some(Destination::Template(template)) => RouteTopic::Template(template.clone()),
             };
             let payload_reads = rule.payload_reads();
+            let produce = rule.produce.unwrap_or(settings.produce.mode);
+            let automatic = if produce == Produce::Async { OnFailure::Continue } else { OnFailure::Disconnect };
+            let on_failure = rule.on_failure.or(settings.produce.on_failure).unwrap_or(automatic);
+            let disconnects = on_failure == OnFailure::Disconnect;
             if let Some(of_kind) = routes.get_mut(rule.kind as usize) {
-                of_kind.push(Route { rule, topic, payload_reads });
+                of_kind.push(Route { rule, topic, payload_reads, produce, disconnects });
             }
         }
         let encoder = Encoder::new(settings.encode_payload, node);
         let node = node.to_owned();
-        Ok(Self { routes, encoder, producer, node, settings, opened: now(), records: AtomicU64::new(0) })
+        Ok(Self { routes, encoder, intake, shared, node, settings, opened: now(), records: AtomicU64::new(0) })
     }
 
     fn routes(&self, kind: EventKind) -> &[Route] {
@@ -137,58 +201,179 @@ impl Pipeline {
         matched.fold(0, usize::saturating_add) > LIGHT_BYTES
     }
 
-    /// Turns an event into its records and queues them, each counted whatever becomes of it.
-    pub fn submit(&self, event: &Event<'_>, metrics: &Metrics) -> Outcome {
+    /// Turns an event into its records, each counted whatever becomes of it. Never waits: it says when its caller should.
+    pub fn submit(&self, event: &Event<'_>, publisher: &Publisher<'_>) -> Outcome {
         let context = Context::new(event, &self.node, now());
-        let mut outcome = Outcome::Ignored;
-        with_buffers(|buffers| {
-            for route in self.routes(event.kind).iter().filter(|route| matches(&route.rule, &context)) {
-                let result = self.produce(route, &context, buffers, metrics);
-                outcome = match (outcome, result) {
-                    (Outcome::Dropped(reason), _) | (_, Err(reason)) => Outcome::Dropped(reason),
-                    (Outcome::Queued(before), Ok(bytes)) => Outcome::Queued(before + bytes),
-                    (_, Ok(bytes)) => Outcome::Queued(bytes),
-                };
+        let block = self.settings.produce.block;
+        let (caller, waiter, from, may_block) = match *publisher {
+            Publisher::Hurried => (None, None, 0, false),
+            Publisher::Patient(caller) => (Some(caller), None, 0, block),
+            Publisher::Again { caller, id, from, last } => (Some(caller), Some(id), from, block && !last),
+        };
+        let (bytes, dropped, refused) = (None, None, None);
+        let mut passage = Passage { caller, may_block, waiter, disconnects: false, bytes, dropped, refused };
+        let full = with_buffers(|buffers| {
+            let matching = self.routes(event.kind).iter().filter(|route| matches(&route.rule, &context));
+            for (number, route) in matching.enumerate().skip(from) {
+                if let Some(id) = self.pass(route, &context, buffers, &mut passage) {
+                    return Some(Outcome::Full { id, timeout: self.settings.produce.timeout, from: number });
+                }
             }
+            None
         });
-        outcome
+        full.unwrap_or_else(|| self.outcome(&passage))
+    }
+
+    /// One record of the event. Some(number): there is no room for it, and the caller is to wait.
+    fn pass(
+        &self,
+        route: &Route,
+        context: &Context<'_, '_>,
+        buffers: &mut Buffers,
+        passage: &mut Passage<'_>,
+    ) -> Option<WaiterId> {
+        let waiters = &self.shared.waiters;
+        let until = match route.produce {
+            Produce::Async => None,
+            Produce::Durable => Some(Until::Disk),
+            Produce::Sync => Some(Until::Kafka),
+        };
+        let mut want: Want = None;
+        if let Some(until) = until.filter(|_| passage.caller.is_some()) {
+            match self.waiter(passage) {
+                Some(id) => {
+                    want = Some((id, until));
+                    passage.disconnects |= route.disconnects;
+                    waiters.expect(id);
+                }
+                // Its client will send it again: once is enough.
+                None if route.disconnects => {
+                    self.shared.metrics.dropped(DropReason::WaitersFull);
+                    passage.refused = Some(DropReason::WaitersFull);
+                    return None;
+                }
+                None => {}
+            }
+        }
+        let terms = Terms { want, durable: route.produce == Produce::Durable, may_block: passage.may_block };
+        let reason = match self.produce(route, context, buffers, terms) {
+            Ok(bytes) => {
+                passage.bytes = Some(passage.bytes.unwrap_or_default() + bytes);
+                return None;
+            }
+            Err(reason) => reason,
+        };
+        if terms.may_block && reason.is_full() {
+            let blocked = self.waiter(passage);
+            if let (Some(id), Some((waiting, _))) = (blocked, want) {
+                debug_assert_eq!(id, waiting);
+                waiters.settle(id, Ok(()));
+            }
+            match blocked {
+                Some(id) => {
+                    waiters.block(id);
+                    return Some(id);
+                }
+                None => self.shared.metrics.dropped(reason),
+            }
+        }
+        if let Some((id, _)) = want {
+            waiters.settle(id, Err(reason.name().into()));
+        }
+        passage.dropped = Some(reason);
+        // That a template found nothing is no failure that another try would mend.
+        if route.disconnects && passage.caller.is_some() && reason != DropReason::MissingField {
+            passage.refused = Some(reason);
+        }
+        None
+    }
+
+    /// The caller's number, given when it is first needed.
+    fn waiter(&self, passage: &mut Passage<'_>) -> Option<WaiterId> {
+        if passage.waiter.is_none()
+            && let Some(caller) = passage.caller
+        {
+            passage.waiter = self.shared.waiters.begin(self.settings.produce.timeout, caller);
+        }
+        passage.waiter
+    }
+
+    fn outcome(&self, passage: &Passage<'_>) -> Outcome {
+        let waiters = &self.shared.waiters;
+        if let Some(reason) = passage.refused {
+            if let Some(id) = passage.waiter {
+                waiters.withdraw(id);
+            }
+            waiters.count_disconnected();
+            return Outcome::Refused(reason.name().into());
+        }
+        if let Some(id) = passage.waiter {
+            match waiters.seal(id, passage.disconnects) {
+                None => {
+                    let timeout = self.settings.produce.timeout;
+                    return Outcome::Wait { id, timeout, disconnects: passage.disconnects };
+                }
+                Some(Err(refusal)) if passage.disconnects => {
+                    waiters.count_disconnected();
+                    return Outcome::Refused(refusal);
+                }
+                Some(Err(refusal)) => return Outcome::Dropped(refusal),
+                Some(Ok(())) => {}
+            }
+        }
+        match (passage.dropped, passage.bytes) {
+            (Some(reason), _) => Outcome::Dropped(reason.name().into()),
+            (None, Some(bytes)) => Outcome::Queued(bytes),
+            (None, None) => Outcome::Ignored,
+        }
     }
 
     /// Whether librdkafka has given the producer up.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        self.producer.is_fatal()
+        self.intake.producer().client().is_fatal()
     }
 
     /// The settings, secrets replaced.
     #[must_use]
-    pub fn settings(&self) -> Vec<(String, String)> {
+    pub fn shown_settings(&self) -> Vec<(String, String)> {
         self.settings.redacted()
     }
 
-    /// Delivers what is queued within `timeout` or gives it up; returns how many records were given up. Waits.
+    /// The settings.
     #[must_use]
-    pub fn close(self, timeout: Duration) -> usize {
-        let Self { routes, producer, .. } = self;
-        // Their topic handles must be gone before the client is.
-        drop(routes);
-        producer.close(timeout)
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
-    /// One record of one rule: counted, whatever becomes of it.
+    /// The name of the node that the records carry.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Where its records go.
+    #[must_use]
+    pub const fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// One record of one rule: counted, whatever becomes of it, unless it may wait for room.
     fn produce(
         &self,
         route: &Route,
         context: &Context<'_, '_>,
         buffers: &mut Buffers,
-        metrics: &Metrics,
+        terms: Terms,
     ) -> Result<usize, DropReason> {
-        let drop = |reason| {
-            metrics.dropped(reason);
+        let drop = |reason: DropReason| {
+            if !(terms.may_block && reason.is_full()) {
+                self.shared.metrics.dropped(reason);
+            }
             reason
         };
         let missing = |_| drop(DropReason::MissingField);
-        self.producer.admit(least_size(route, context.event)).map_err(drop)?;
+        self.intake.admit(least_size(route, context.event), terms.durable).map_err(drop)?;
         buffers.key.clear();
         route.rule.key.render(context, &mut buffers.key).map_err(missing)?;
         if let RouteTopic::Template(template) = &route.topic {
@@ -202,9 +387,9 @@ impl Pipeline {
         // Only for a record that is complete: a topic is opened, or the record redirected and counted.
         let dynamic = match &route.topic {
             RouteTopic::Template(_) => {
-                let topic = self.producer.dynamic_topic(&buffers.topic);
+                let topic = self.intake.producer().dynamic_topic(&buffers.topic);
                 if topic.is_none() {
-                    metrics.redirected();
+                    self.shared.metrics.redirected();
                 }
                 topic
             }
@@ -213,11 +398,11 @@ impl Pipeline {
         let topic = match (&route.topic, &dynamic) {
             (_, Some(topic)) => topic,
             (RouteTopic::Fixed(topic), _) => topic,
-            _ => self.producer.default_topic(),
+            _ => self.intake.producer().default_topic(),
         };
         let key = Some(buffers.key.as_slice()).filter(|key| !key.is_empty());
         let record = Record { topic, key, value, headers: &headers, timestamp: context.ts };
-        self.producer.produce(&record).map(|()| value.map_or(0, <[u8]>::len))
+        self.intake.take(&record, terms).map(|()| value.map_or(0, <[u8]>::len))
     }
 }
 

@@ -1,12 +1,12 @@
-//! The one producer: opened, fed from any thread, drained, closed.
+//! The one producer: opened, fed from any thread, emptied, closed.
 //!
-//! rust-rdkafka's `BaseProducer` owns the client's life and its events. Records go in through librdkafka's own
-//! `producev` on a topic handle that is looked up once: `BaseProducer::send` would look the topic up, and allocate its
-//! name, for each record.
+//! rust-rdkafka's `BaseProducer` owns the client's life. Records go in through librdkafka's own `producev` on a topic handle
+//! that is looked up once: `BaseProducer::send` would look the topic up, and allocate its name, for each record. What comes
+//! back is served by a thread of ours, see `delivery`.
 
 use std::ffi::c_void;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,17 +15,21 @@ use rdkafka::bindings::{
 };
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer as _};
 use thiserror::Error;
 
 use crate::config::Settings;
-use crate::delivery::{Budget, Delivery};
-use crate::metrics::{DropReason, Metrics};
+use crate::dead_letter::{DeadLetters, Verdict};
+use crate::delivery::{self, Returned, error_name};
+use crate::metrics::DropReason;
 use crate::native_parts::{NativeHeaders, TopicHandle};
-use crate::notices::Notices;
 use crate::record::Header;
+use crate::reports::Queue;
+use crate::shared::{Origin, Shared};
+use crate::store::Store;
 use crate::topic::{KafkaTopic, TopicError};
 use crate::topics::DynamicTopics;
+use crate::waiters::WaiterId;
 
 /// What librdkafka holds of its own for each queued message, measured; it counts payloads only.
 const MESSAGE_OVERHEAD: usize = 250;
@@ -36,9 +40,13 @@ const HEADER_OVERHEAD: usize = 50;
 /// `RD_KAFKA_PARTITION_UA`: let the partitioner choose.
 const PARTITION_BY_KEY: i32 = -1;
 
-/// How long the thread that serves delivery reports sleeps at most before it looks whether it should stop: what a stop
-/// of an idle plugin takes.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// librdkafka's flags for a purge: records in queues, records in flight.
+const PURGE_QUEUES: i32 = 1;
+const PURGE_IN_FLIGHT: i32 = 2;
+
+/// How long records in flight may still be acknowledged when the producer is to give back what it has: those that are not
+/// may come twice.
+const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the delivery reports of purged records may take: librdkafka makes them at once, from memory.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,8 +64,11 @@ pub enum OpenError {
     #[error("librdkafka refuses the topic: {0}")]
     TopicHandle(RDKafkaErrorCode),
     /// The operating system gave no thread.
-    #[error("cannot start the thread for delivery reports: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The spool cannot be used.
+    #[error("emq.plugin.kafka.spool.dir: {0}")]
+    Spool(String),
 }
 
 impl From<KafkaError> for OpenError {
@@ -86,24 +97,148 @@ pub struct Record<'a> {
 
 impl Record<'_> {
     /// What the record takes in memory.
-    fn bytes(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| HEADER_OVERHEAD + name.len() + value.len()).sum();
-        MESSAGE_OVERHEAD + self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        cost(self.key, self.value, self.headers)
     }
 }
 
-/// An open producer.
+/// What a record of these parts takes in memory.
+#[must_use]
+pub fn cost(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
+    let headers: usize = headers.iter().map(|(name, value)| HEADER_OVERHEAD + name.len() + value.len()).sum();
+    MESSAGE_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers
+}
+
+/// Why librdkafka did not take a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// It has no room now.
+    Full,
+    /// It takes nothing any more: the producer has failed for good.
+    Fatal,
+    /// It will never take this record.
+    Final(Verdict),
+}
+
+impl Refused {
+    /// The reason to count a record under that is dropped for it.
+    #[must_use]
+    pub const fn reason(&self) -> DropReason {
+        match self {
+            Self::Full => DropReason::QueueFull,
+            Self::Fatal => DropReason::Fatal,
+            Self::Final(Verdict::Dropped(reason)) => *reason,
+            Self::Final(Verdict::Failed(_)) => DropReason::Refused,
+        }
+    }
+}
+
+/// The part of a producer that its threads share.
 ///
-/// Fields are dropped in this order: the topic handles before the client that they belong to.
-pub struct Producer {
+/// Fields are dropped in this order: topic handles and queue before the client that they belong to.
+pub struct Client {
     topic: TopicHandle,
+    /// Copies of what Kafka refuses for good, where there is a topic for them.
+    pub dead_letters: Option<DeadLetters>,
     dynamic: DynamicTopics<TopicHandle>,
-    client: Arc<BaseProducer<Delivery>>,
-    budget: Arc<Budget>,
-    metrics: Arc<Metrics>,
+    /// Delivery reports, errors, log lines.
+    pub queue: Queue,
+    native: BaseProducer,
+    /// What outlives this producer.
+    pub shared: Arc<Shared>,
+    /// The spool, where there is one.
+    pub store: Option<Arc<Store>>,
+    /// How many records librdkafka has. Its own `outq_len` has log lines and errors in it.
+    pub in_librdkafka: AtomicUsize,
+    /// What librdkafka gave back.
+    pub returned: Mutex<Vec<Returned>>,
     max_message_bytes: usize,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Whether the thread that serves delivery reports is to end.
+    pub stop: AtomicBool,
+}
+
+impl Client {
+    /// Whether librdkafka has declared this producer unusable.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.native.client().fatal_error().is_some()
+    }
+
+    /// A topic by its name.
+    ///
+    /// # Errors
+    ///
+    /// librdkafka made no handle.
+    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<TopicHandle, OpenError> {
+        TopicHandle::new(&self.native, topic).map_err(OpenError::TopicHandle)
+    }
+
+    /// The largest record that the client sends.
+    #[must_use]
+    pub const fn max_message_bytes(&self) -> usize {
+        self.max_message_bytes
+    }
+
+    /// Hands one record to librdkafka, which copies it. Counts nothing, and takes no room in the budget.
+    ///
+    /// # Errors
+    ///
+    /// Why librdkafka did not take it.
+    pub fn enqueue(&self, record: &Record<'_>, origin: Origin) -> Result<(), Refused> {
+        let (key, key_length) = raw_parts(record.key);
+        let (value, value_length) = raw_parts(record.value);
+        let headers = NativeHeaders::new(record.headers);
+        let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(origin.pack()).unwrap_or_default());
+        // Counted first: its report may come before `producev` returns.
+        self.in_librdkafka.fetch_add(1, Ordering::AcqRel);
+        // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
+        // that rdkafka.h gives for it, and the list ends with END. The flag COPY makes librdkafka copy value
+        // and key before it returns; it reads them only. Null headers are none. The opaque is a number that nobody
+        // dereferences.
+        let result = unsafe {
+            rd_kafka_producev(
+                self.native.client().native_ptr(),
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
+                record.topic.as_ptr(),
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
+                PARTITION_BY_KEY,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
+                RD_KAFKA_MSG_F_COPY,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
+                value.cast_mut(),
+                value_length,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
+                key.cast_mut(),
+                key_length,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
+                NativeHeaders::as_ptr(headers.as_ref()),
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
+                record.timestamp,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
+                opaque,
+                rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
+            )
+        };
+        if result == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            // The record owns them now.
+            std::mem::forget(headers);
+            return Ok(());
+        }
+        self.in_librdkafka.fetch_sub(1, Ordering::AcqRel);
+        Err(refused(result.into()))
+    }
+
+    fn purge(&self, flags: i32) {
+        // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
+        unsafe { rd_kafka_purge(self.native.client().native_ptr(), flags) };
+    }
+}
+
+/// An open producer, with the thread that serves its delivery reports.
+pub struct Producer {
+    client: Arc<Client>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Producer {
@@ -112,48 +247,56 @@ impl Producer {
     /// # Errors
     ///
     /// What librdkafka or the operating system refused.
-    pub fn open(settings: &Settings, metrics: Arc<Metrics>, notices: Arc<Notices>) -> Result<Self, OpenError> {
+    pub fn open(settings: &Settings, shared: Arc<Shared>, store: Option<Arc<Store>>) -> Result<Self, OpenError> {
         let config = settings.client_config();
         let max_message_bytes = config.create_native_config()?.get("message.max.bytes")?.parse().unwrap_or(usize::MAX);
-        let budget = Arc::new(Budget::new(settings.max_messages, settings.max_bytes));
-        let context = Delivery { metrics: Arc::clone(&metrics), budget: Arc::clone(&budget), notices };
-        let client = Arc::new(BaseProducer::from_config_and_context(&config, context)?);
-        let topic = TopicHandle::new(&client, &KafkaTopic::new(&settings.topic)?).map_err(OpenError::TopicHandle)?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let client: BaseProducer = BaseProducer::from_config_and_context(&config, DefaultProducerContext)?;
+        let open = |topic: &KafkaTopic| TopicHandle::new(&client, topic).map_err(OpenError::TopicHandle);
+        let topic = open(&KafkaTopic::new(&settings.topic)?)?;
+        let dead_letters = match &settings.dead_letter_topic {
+            Some(name) => Some(DeadLetters::new(open(&KafkaTopic::new(name)?)?)),
+            None => None,
+        };
+        let client = Arc::new(Client {
+            topic,
+            dead_letters,
+            dynamic: DynamicTopics::new(settings.max_dynamic_topics),
+            queue: Queue::of(&client),
+            native: client,
+            shared,
+            store,
+            in_librdkafka: AtomicUsize::new(0),
+            returned: Mutex::default(),
+            max_message_bytes,
+            stop: AtomicBool::new(false),
+        });
         let thread = std::thread::Builder::new()
             .name("emq_kafka_dr".to_owned())
             .spawn({
-                let (client, stop) = (Arc::clone(&client), Arc::clone(&stop));
-                move || {
-                    while !stop.load(Ordering::Acquire) {
-                        client.poll(POLL_INTERVAL);
-                    }
-                }
+                let client = Arc::clone(&client);
+                move || delivery::serve(&client)
             })
             .map_err(OpenError::Thread)?;
-        let dynamic = DynamicTopics::new(settings.max_dynamic_topics);
-        Ok(Self { topic, dynamic, client, budget, metrics, max_message_bytes, stop, thread: Some(thread) })
+        Ok(Self { client, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// What the producer's threads share.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.client
     }
 
     /// Whether a record with a value of at least `bytes` has a chance: asked before it is encoded.
-    ///
-    /// # Errors
-    ///
-    /// The reason why it has none.
-    pub fn admit(&self, bytes: usize) -> Result<(), DropReason> {
-        if bytes > self.max_message_bytes {
-            Err(DropReason::TooLarge)
-        } else if self.budget.is_full() {
-            Err(DropReason::QueueFull)
-        } else {
-            Ok(())
-        }
+    #[must_use]
+    pub fn may_fit(&self, bytes: usize) -> bool {
+        // One that is too large still has a dead letter.
+        bytes <= self.client.max_message_bytes || self.client.dead_letters.is_some()
     }
 
     /// The default topic.
     #[must_use]
-    pub const fn default_topic(&self) -> &TopicHandle {
-        &self.topic
+    pub fn default_topic(&self) -> &TopicHandle {
+        &self.client.topic
     }
 
     /// A topic of the configuration.
@@ -162,107 +305,66 @@ impl Producer {
     ///
     /// librdkafka made no handle.
     pub fn open_topic(&self, topic: &KafkaTopic) -> Result<TopicHandle, OpenError> {
-        TopicHandle::new(&self.client, topic).map_err(OpenError::TopicHandle)
+        self.client.open_topic(topic)
     }
 
     /// The topic that client data asks for. None where it makes no topic, or one too many.
     #[must_use]
     pub fn dynamic_topic(&self, wanted: &[u8]) -> Option<Arc<TopicHandle>> {
-        self.dynamic.get(wanted, |topic| self.open_topic(topic).ok())
+        self.client.dynamic.get(wanted, |topic| self.open_topic(topic).ok())
     }
 
-    /// Hands one record to librdkafka, which copies it, and counts it: queued, or dropped for a reason.
+    /// Hands a record that has its room in the budget, and is counted, to librdkafka. `waiter` waits for it.
     ///
     /// # Errors
     ///
-    /// The reason why the record was dropped.
-    pub fn produce(&self, record: &Record<'_>) -> Result<(), DropReason> {
-        let bytes = record.bytes();
-        if !self.budget.reserve(bytes) {
-            self.metrics.dropped(DropReason::QueueFull);
-            return Err(DropReason::QueueFull);
+    /// Why librdkafka did not take it. Nobody waits for it then.
+    pub fn produce(&self, record: &Record<'_>, waiter: Option<WaiterId>) -> Result<(), Refused> {
+        let shared = &self.client.shared;
+        let origin = Origin::Direct(shared.next_order());
+        // Its report may come before `enqueue` returns.
+        if let Some(waiter) = waiter {
+            shared.tickets.insert(origin.pack(), waiter);
         }
-        self.metrics.queued(bytes);
-        match self.enqueue(record, bytes) {
-            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-            error => {
-                self.budget.release(bytes);
-                let reason = drop_reason(error.into());
-                self.metrics.dropped_queued(reason, bytes);
-                Err(reason)
-            }
-        }
-    }
-
-    fn enqueue(&self, record: &Record<'_>, opaque: usize) -> rd_kafka_resp_err_t {
-        let (key, key_length) = raw_parts(record.key);
-        let (value, value_length) = raw_parts(record.value);
-        let headers = NativeHeaders::new(record.headers);
-        // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
-        // that rdkafka.h gives for it, and the list ends with END. The flag COPY makes librdkafka copy value
-        // and key before it returns; it reads them only. Null headers are none. The opaque is a number that nobody
-        // dereferences.
-        let result = unsafe {
-            rd_kafka_producev(
-                self.client.client().native_ptr(),
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
-                record.topic.as_ptr(),
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
-                PARTITION_BY_KEY,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-                RD_KAFKA_MSG_F_COPY,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
-                value,
-                value_length,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
-                key,
-                key_length,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
-                NativeHeaders::as_ptr(headers.as_ref()),
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
-                record.timestamp,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
-                opaque as *mut c_void,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
-            )
-        };
-        if result == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            // The record owns them now.
-            std::mem::forget(headers);
+        let result = self.client.enqueue(record, origin);
+        if result.is_err() && waiter.is_some() {
+            shared.tickets.take(origin.pack());
         }
         result
     }
 
-    /// Whether librdkafka has declared this producer unusable.
-    #[must_use]
-    pub fn is_fatal(&self) -> bool {
-        self.client.client().fatal_error().is_some()
-    }
-
-    /// Waits until Kafka has acknowledged everything, `timeout` at most, gives up the rest (each record counted as
-    /// `dropped.purged`), and closes. Returns how many records were given up.
+    /// Waits until Kafka has acknowledged everything, `timeout` at most; then takes back what it has not, in the order in which
+    /// it was handed over, and ends. Nobody may produce any more.
     ///
     /// Waits: never call it on a normal scheduler.
     #[must_use]
-    pub fn close(mut self, timeout: Duration) -> usize {
-        let left = self.flush(timeout);
-        if left > 0 {
-            // SAFETY: the client is alive. The flags are 1 (records in queues) and 2 (records in flight); their delivery
-            // reports are served by our thread, which still runs.
-            unsafe { rd_kafka_purge(self.client.client().native_ptr(), 1 | 2) };
-            self.flush(PURGE_TIMEOUT);
+    pub fn end(&self, timeout: Duration) -> Vec<Returned> {
+        if !self.flush(timeout) {
+            // What is not on the wire yet need not come twice; what is gets a moment.
+            self.client.purge(PURGE_QUEUES);
+            if !self.flush(IN_FLIGHT_TIMEOUT) {
+                self.client.purge(PURGE_QUEUES | PURGE_IN_FLIGHT);
+                self.flush(PURGE_TIMEOUT);
+            }
         }
-        self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // It ends within one poll interval. It cannot have panicked: no code in it does.
+        self.stop();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // It cannot have panicked: no code in it does.
             thread.join().ok();
         }
-        left
+        let mut returned = std::mem::take(&mut *self.client.returned.lock().unwrap_or_else(PoisonError::into_inner));
+        returned.sort_by_key(|record| record.order);
+        returned
     }
 
-    /// Returns how many records are left.
-    fn flush(&self, timeout: Duration) -> usize {
-        let client = self.client.client().native_ptr();
+    fn stop(&self) {
+        self.client.stop.store(true, Ordering::Release);
+        self.client.queue.wake();
+    }
+
+    /// Whether everything was acknowledged, refused or given back within `timeout`.
+    fn flush(&self, timeout: Duration) -> bool {
+        let client = self.client.native.client().native_ptr();
         let deadline = Instant::now() + timeout;
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());
@@ -270,10 +372,11 @@ impl Producer {
             // SAFETY: the client is alive. With delivery reports as events, flush runs no callback: it sends without
             // lingering and waits for the queue, which our thread empties.
             let result = unsafe { rd_kafka_flush(client, milliseconds) };
-            // Our own count: librdkafka's `outq_len` has log lines and errors in it.
-            let left = self.budget.messages();
-            if left == 0 || milliseconds == 0 || result != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT {
-                return left;
+            if self.client.in_librdkafka.load(Ordering::Acquire) == 0 {
+                return true;
+            }
+            if milliseconds == 0 || result != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT {
+                return false;
             }
         }
     }
@@ -282,7 +385,7 @@ impl Producer {
 impl Drop for Producer {
     /// A producer that is dropped without a close must not leave its thread behind, which would keep the client alive.
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.stop();
     }
 }
 
@@ -291,13 +394,16 @@ fn raw_parts(bytes: Option<&[u8]>) -> (*const c_void, usize) {
     bytes.map_or((std::ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len()))
 }
 
-/// Why librdkafka did not take a record.
-fn drop_reason(error: RDKafkaErrorCode) -> DropReason {
+/// What librdkafka's answer to a record means.
+fn refused(error: RDKafkaErrorCode) -> Refused {
     match error {
-        RDKafkaErrorCode::QueueFull => DropReason::QueueFull,
-        RDKafkaErrorCode::MessageSizeTooLarge => DropReason::TooLarge,
-        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition => DropReason::UnknownTopic,
-        RDKafkaErrorCode::Fatal => DropReason::Fatal,
-        _ => DropReason::Refused,
+        RDKafkaErrorCode::QueueFull => Refused::Full,
+        RDKafkaErrorCode::Fatal => Refused::Fatal,
+        RDKafkaErrorCode::MessageSizeTooLarge => Refused::Final(Verdict::Dropped(DropReason::TooLarge)),
+        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition => {
+            Refused::Final(Verdict::Dropped(DropReason::UnknownTopic))
+        }
+        // What Kafka said of the topic a moment ago.
+        other => Refused::Final(Verdict::Failed(error_name(other))),
     }
 }

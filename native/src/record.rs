@@ -1,5 +1,6 @@
 //! What a rule makes of an event: value, headers, key.
 
+use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::context::Context;
@@ -11,7 +12,7 @@ use crate::rule::{Format, Rule};
 use crate::template::MissingField;
 
 /// A header of a record.
-pub type Header<'a> = (&'a str, Vec<u8>);
+pub type Header<'a> = (&'a str, Cow<'a, [u8]>);
 
 /// The end of the year 9999, in ms since 1970: RFC 3339 has no later time, and its formatter panics. A clock can be that wrong.
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -62,16 +63,16 @@ pub fn fill<'b, 'a: 'b>(
         Format::CloudEvents => {
             buffer.clear();
             envelope(context, identity, as_json(encoder, context, json), buffer);
-            headers.push(("content-type", b"application/cloudevents+json; charset=UTF-8".to_vec()));
+            headers.push(("content-type", Cow::Borrowed(b"application/cloudevents+json; charset=UTF-8")));
             Some(buffer)
         }
         Format::CloudEventsBinary => {
             cloudevents_headers(context, identity, &mut headers);
             if payload.is_some() {
-                headers.push(("content-type", b"application/octet-stream".to_vec()));
+                headers.push(("content-type", Cow::Borrowed(b"application/octet-stream")));
                 payload
             } else {
-                headers.push(("content-type", b"application/json".to_vec()));
+                headers.push(("content-type", Cow::Borrowed(b"application/json")));
                 Some(as_json(encoder, context, json))
             }
         }
@@ -80,7 +81,7 @@ pub fn fill<'b, 'a: 'b>(
     for (name, template) in &rule.headers {
         let mut value = Vec::new();
         template.render(context, &mut value)?;
-        headers.push((name.as_str(), value));
+        headers.push((name.as_str(), value.into()));
     }
     Ok((value, headers))
 }
@@ -103,7 +104,7 @@ fn raw_headers(context: &Context<'_, '_>, headers: &mut Vec<Header<'_>>) {
     let kind = context.event.kind;
     for (field, name) in Field::all(kind).filter(|(field, _)| *field != Field::Payload) {
         if let Some(value) = header_text(field.value(context.event, context.node, context.ts)) {
-            headers.push((name, value));
+            headers.push((name, value.into()));
         }
     }
 }
@@ -135,12 +136,12 @@ fn envelope(context: &Context<'_, '_>, identity: Identity, data: &[u8], out: &mu
 /// `CloudEvents` 1.0, binary content mode of the Kafka protocol binding: attributes as headers named `ce_...`. The names of
 /// extensions are lower case letters and digits only.
 fn cloudevents_headers(context: &Context<'_, '_>, identity: Identity, headers: &mut Vec<Header<'_>>) {
-    headers.push(("ce_specversion", b"1.0".to_vec()));
-    headers.push(("ce_id", identity.text().into_bytes()));
-    headers.push(("ce_source", source(context).into_bytes()));
-    headers.push(("ce_type", cloudevents_type(context.event.kind).into_bytes()));
-    headers.push(("ce_subject", attribute(subject(context)).into_bytes()));
-    headers.push(("ce_time", time(context).into_bytes()));
+    headers.push(("ce_specversion", Cow::Borrowed(b"1.0")));
+    headers.push(("ce_id", identity.text().into_bytes().into()));
+    headers.push(("ce_source", source(context).into_bytes().into()));
+    headers.push(("ce_type", cloudevents_type(context.event.kind).into_bytes().into()));
+    headers.push(("ce_subject", attribute(subject(context)).into_bytes().into()));
+    headers.push(("ce_time", time(context).into_bytes().into()));
     for (name, field) in [
         ("ce_clientid", Field::ClientId),
         ("ce_username", Field::Username),
@@ -149,7 +150,7 @@ fn cloudevents_headers(context: &Context<'_, '_>, identity: Identity, headers: &
         ("ce_messageid", Field::Id),
     ] {
         if let Some(value) = header_text(field.value(context.event, context.node, context.ts)) {
-            headers.push((name, attribute(&value).into_bytes()));
+            headers.push((name, attribute(&value).into_bytes().into()));
         }
     }
 }

@@ -26,6 +26,10 @@ pub struct Rule {
     pub headers: Vec<(String, Template)>,
     /// Whether an empty retained payload becomes a null value, which deletes the key from a compacted topic.
     pub tombstone: bool,
+    /// When the hook of a client's `QoS` 1 message returns; that of the setting `produce` where it is missing.
+    pub produce: Option<Produce>,
+    /// What becomes of the publisher of a record that is not safe in time; that of the setting where it is missing.
+    pub on_failure: Option<OnFailure>,
 }
 
 /// A Kafka topic of a rule.
@@ -81,6 +85,7 @@ struct Text {
     headers: std::collections::BTreeMap<String, String>,
     tombstone: Option<Switch>,
     produce: Option<Produce>,
+    on_failure: Option<OnFailure>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq)]
@@ -97,10 +102,27 @@ enum Switch {
     Off,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq)]
+/// When the hook of a client's `QoS` 1 message returns, and so its PUBACK is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Produce {
+pub enum Produce {
+    /// `async`: the record is in memory, or in the spool.
+    #[default]
     Async,
+    /// `durable`: the record is on disk.
+    Durable,
+    /// `sync`: Kafka has acknowledged the record.
+    Sync,
+}
+
+/// What becomes of the publisher of a record that is not safe in time, or is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// `continue`: its message is acknowledged all the same.
+    Continue,
+    /// `disconnect`: its connection ends without a PUBACK, so that it sends again.
+    Disconnect,
 }
 
 impl Rule {
@@ -115,6 +137,8 @@ impl Rule {
             format: default_format(kind, format),
             headers: Vec::new(),
             tombstone: false,
+            produce: None,
+            on_failure: None,
         }
     }
 
@@ -151,9 +175,12 @@ impl Rule {
         if tombstone && !kind.has_message() {
             return Err(format!("tombstone: {} has no payload", kind.name()));
         }
-        // The one mode there is; named so that a rule that asks for more is refused, not misunderstood.
-        let (None | Some(Produce::Async)) = text.produce;
-        Ok(Self { kind, filter, topic, key, format: format_of(kind, &text, format)?, headers, tombstone })
+        if text.on_failure.is_some() && kind != EventKind::MessagePublish {
+            return Err(format!("on_failure: {} has no publisher that could wait", kind.name()));
+        }
+        let (produce, on_failure) = (text.produce, text.on_failure);
+        let format = format_of(kind, &text, format)?;
+        Ok(Self { kind, filter, topic, key, format, headers, tombstone, produce, on_failure })
     }
 
     /// How often the rule reads the whole payload, for the estimate of what an event costs.
@@ -243,13 +270,14 @@ mod tests {
         let rule = parse(
             EventKind::MessagePublish,
             r#"{"filter":"sensors/+/temp","topic":"temps","key":"${topic[1]}","format":"raw","tombstone":"on",
-                "headers":{"b":"${qos}","a":"x"},"produce":"async"}"#,
+                "headers":{"b":"${qos}","a":"x"},"produce":"durable","on_failure":"continue"}"#,
         )
         .expect("a rule");
         assert_eq!(rule.filter, TopicFilter::new("sensors/+/temp").ok());
         assert_eq!(rule.topic, KafkaTopic::new("temps").ok().map(Destination::Fixed));
         assert_eq!(rule.format, Format::Raw);
         assert!(rule.tombstone);
+        assert_eq!((rule.produce, rule.on_failure), (Some(Produce::Durable), Some(OnFailure::Continue)));
         assert_eq!(rule.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 
@@ -294,10 +322,14 @@ mod tests {
         assert_eq!(problem(r#"{"format":"raw","value":"x"}"#), "value: belongs to the format template only");
         assert_eq!(problem(r#"{"mode":"binary"}"#), "mode: belongs to the format cloudevents only");
         assert!(problem(r#"{"format":"xml"}"#).contains("unknown variant `xml`, expected one of `json`, `raw`"));
-        assert!(problem(r#"{"produce":"sync"}"#).contains("unknown variant `sync`"));
+        assert!(
+            problem(r#"{"produce":"later"}"#).contains("unknown variant `later`, expected one of `async`, `durable`")
+        );
         let of_connect = |json| parse(EventKind::ClientConnected, json).expect_err(json);
         assert_eq!(of_connect(r#"{"filter":"a"}"#), "filter: client.connected has no topic to filter by");
         assert_eq!(of_connect(r#"{"format":"raw"}"#), "format: client.connected has no payload to be raw");
         assert_eq!(of_connect(r#"{"tombstone":"on"}"#), "tombstone: client.connected has no payload");
+        let problem = of_connect(r#"{"on_failure":"disconnect"}"#);
+        assert_eq!(problem, "on_failure: client.connected has no publisher that could wait");
     }
 }

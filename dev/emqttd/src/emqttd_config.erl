@@ -25,7 +25,7 @@ load() ->
 -spec read(atom()) -> [row()].
 read(Application) ->
     case filelib:is_file(schema(Application)) of
-        true -> rows(pairs(Application), cuttlefish_schema:files([schema(Application)]));
+        true -> rows(emqttd_cli_config:read_config(Application), cuttlefish_schema:files([schema(Application)]));
         false -> []
     end.
 
@@ -43,7 +43,7 @@ write(Application, Terms) ->
              || {Key, Value} <- Terms],
     case cuttlefish_generator:map(cuttlefish_schema:files([schema(Application)]), Pairs) of
         [{Application, Environment}] ->
-            true = ets:insert(?TABLE, {Application, Pairs}),
+            true = emqttd_cli_config:write_config(Application, Pairs),
             lists:foreach(fun({Key, Value}) -> application:set_env(Application, Key, Value) end,
                           Environment);
         _ ->
@@ -52,9 +52,3 @@ write(Application, Terms) ->
 
 schema(Application) ->
     filename:join(code:priv_dir(Application), atom_to_list(Application) ++ ".schema").
-
-pairs(Application) ->
-    case ets:lookup(?TABLE, Application) of
-        [{Application, Pairs}] -> Pairs;
-        [] -> []
-    end.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rule::{OnFailure, Produce};
 
 fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
     match Settings::parse(pairs.iter().copied()) {
@@ -23,6 +24,17 @@ fn reads_every_setting() {
         ("topic_max_dynamic", "3"),
         ("queue_max_messages", "5"),
         ("queue_max_size", "2048"),
+        ("produce", "sync"),
+        ("produce_timeout", "1000"),
+        ("produce_max_waiters", "7"),
+        ("on_failure", "continue"),
+        ("overflow", "block"),
+        ("spool", "always"),
+        ("spool_dir", "/spool"),
+        ("spool_max_size", "8388608"),
+        ("spool_segment_size", "1048576"),
+        ("spool_sync_interval", "0"),
+        ("dead_letter_topic", "dead"),
         ("linger", "7"),
         ("compression", "zstd"),
         ("acks", "1"),
@@ -44,7 +56,22 @@ fn reads_every_setting() {
         max_dynamic_topics: 3,
         max_messages: 5,
         max_bytes: 2048,
-        linger: Duration::from_millis(7),
+        produce: ProduceSettings {
+            mode: Produce::Sync,
+            timeout: Duration::from_secs(1),
+            max_waiters: 7,
+            on_failure: Some(OnFailure::Continue),
+            block: true,
+        },
+        spool: SpoolSettings {
+            mode: SpoolMode::Always,
+            dir: "/spool".into(),
+            max_size: 8 << 20,
+            segment_size: 1 << 20,
+            sync_interval: Duration::ZERO,
+        },
+        dead_letter_topic: Some("dead".into()),
+        linger: Some(Duration::from_millis(7)),
         compression: "zstd".into(),
         acks: "1".into(),
         idempotence: false,
@@ -98,7 +125,7 @@ fn librdkafka_takes_what_the_settings_become() {
     for settings in [
         Settings::default(),
         Settings { max_messages: 1_000_000_000, max_bytes: 1 << 40, ..Settings::default() },
-        Settings { max_messages: 1, max_bytes: 1024, linger: Duration::from_mins(15), ..Settings::default() },
+        Settings { max_messages: 1, max_bytes: 1024, linger: Some(Duration::from_mins(15)), ..Settings::default() },
     ] {
         assert!(settings.client_config().create_native_config().is_ok(), "{settings:?}");
     }
@@ -117,4 +144,35 @@ fn shows_settings_without_secrets() {
     assert!(shown.contains(&("linger".into(), "9ms".into())));
     assert!(shown.contains(&("rdkafka.sasl.password".into(), "******".into())));
     assert!(!format!("{shown:?}").contains("canary"));
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_told() {
+    let durable_rule = ("hook.message.publish.1", r#"{"produce":"durable"}"#);
+    for off in [[("spool", "off"), ("produce", "durable")], [("spool", "off"), durable_rule]] {
+        assert_eq!(
+            errors(&off),
+            [
+                "emq.plugin.kafka.spool: is off, but emq.plugin.kafka.produce, or a rule's produce, is durable: switch it on"
+            ]
+        );
+    }
+    assert_eq!(
+        errors(&[("spool_max_size", "5000000"), ("spool_segment_size", "2000000")]),
+        ["emq.plugin.kafka.spool.max_size: expected at least four segments (emq.plugin.kafka.spool.segment_size), \
+          8000000 bytes, got 5000000"]
+    );
+    let timeout = ("rdkafka.message.timeout.ms", "60000");
+    assert!(errors(&[timeout])[0].starts_with("emq.plugin.kafka.rdkafka.message.timeout.ms: is 0 while"));
+    assert!(Settings::parse([timeout, ("spool", "off")]).is_ok());
+    assert_eq!(errors(&[("spool_dir", "")]), ["emq.plugin.kafka.spool.dir: expected a directory, got nothing"]);
+}
+
+#[test]
+fn a_durable_rule_sends_everything_through_the_spool_and_a_sync_one_ends_lingering() {
+    let parse = |rule| Settings::parse([("hook.message.publish.1", rule)]).expect(rule);
+    let (plain, durable, sync) = (parse("{}"), parse(r#"{"produce":"durable"}"#), parse(r#"{"produce":"sync"}"#));
+    assert_eq!([&plain, &durable, &sync].map(Settings::spools_always), [false, true, false]);
+    let linger = |settings: &Settings| settings.client_config().get("linger.ms").map(str::to_owned);
+    assert_eq!([&plain, &durable, &sync].map(linger), ["5", "5", "0"].map(|ms| Some(ms.to_owned())));
 }

@@ -2,12 +2,16 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::handle::Handle;
-use emq_plugin_kafka_nif::metrics::Snapshot;
+use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
+use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::waiters::{Answer, Caller};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
@@ -29,7 +33,8 @@ pub fn cluster(partitions: i32) -> Cluster {
 
 /// Settings for a server, with more settings by their names.
 pub fn settings(server: &str, more: &[(&str, &str)]) -> Settings {
-    let base = [("server", server), ("topic", TOPIC)];
+    // No spool unless asked for: tests run side by side.
+    let base = [("server", server), ("topic", TOPIC), ("spool", "off")];
     Settings::parse(base.iter().chain(more).copied()).expect("valid settings")
 }
 
@@ -41,6 +46,17 @@ pub fn nobody() -> String {
 
 pub fn publish<'a>(client_id: &'a [u8], payload: &'a [u8]) -> Event<'a> {
     publish_to(client_id, b"t/1", payload)
+}
+
+/// As an event that nobody waits for.
+pub fn submit(handle: &Handle, event: &Event<'_>) -> Outcome {
+    handle.submit(event, &Publisher::Hurried, true)
+}
+
+/// The payloads of one client's records, in the order of their partition: numbers.
+pub fn numbers_of(records: &[Record], client: &str) -> Vec<u64> {
+    let mine = records.iter().filter(|record| record.key.as_deref() == Some(client.as_bytes()));
+    mine.map(|record| record.json()["message"]["payload"].as_str().expect("text").parse().expect("a number")).collect()
 }
 
 pub fn publish_to<'a>(client_id: &'a [u8], topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
@@ -126,8 +142,86 @@ pub fn wait_for(handle: &Handle, what: &str, wanted: impl Fn(&Snapshot) -> bool)
     }
 }
 
+/// The outcome of a record that is dropped for this reason.
+pub fn dropped(reason: DropReason) -> Outcome {
+    Outcome::Dropped(reason.name().into())
+}
+
 pub fn assert_adds_up(s: &Snapshot) {
     let outcomes = i128::from(s.success) + i128::from(s.failed_total()) + i128::from(s.dropped_total());
-    assert_eq!(i128::from(s.accepted), outcomes + i128::from(s.queued), "{s:?}");
-    assert!(s.queued >= 0 && s.queued_bytes >= 0, "{s:?}");
+    assert_eq!(i128::from(s.accepted), outcomes + i128::from(s.spooled) + i128::from(s.queued), "{s:?}");
+    assert!(s.queued >= 0 && s.queued_bytes >= 0 && s.spooled >= 0, "{s:?}");
+}
+
+/// A directory of its own, deleted when dropped.
+pub struct TempDir(std::path::PathBuf);
+
+impl TempDir {
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("emq_kafka_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).expect("a directory");
+        Self(dir)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    pub fn text(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A process that waits: what it is told.
+#[derive(Clone, Default)]
+pub struct Mailbox(Arc<(Mutex<Answers>, Condvar)>);
+
+type Answers = Vec<(u64, Answer)>;
+
+impl Mailbox {
+    /// The next answer.
+    pub fn receive(&self, what: &str) -> (u64, Answer) {
+        let (answers, came) = &*self.0;
+        let deadline = Instant::now() + DEADLINE;
+        let mut answers = answers.lock().expect("no panic");
+        loop {
+            if let Some(answer) = answers.pop() {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no answer: {what}");
+            answers = came.wait_timeout(answers, Duration::from_millis(100)).expect("no panic").0;
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.0.lock().expect("no panic").is_empty()
+    }
+
+    /// As a client's `QoS` 1 message.
+    pub fn submit(&self, handle: &Handle, event: &Event<'_>) -> Outcome {
+        let caller = || Box::new(self.clone()) as Box<dyn Caller>;
+        handle.submit(event, &Publisher::Patient(&caller), true)
+    }
+
+    /// Once more, after it was told of room.
+    pub fn submit_again(&self, handle: &Handle, event: &Event<'_>, id: u64, from: usize, last: bool) -> Outcome {
+        let caller = || Box::new(self.clone()) as Box<dyn Caller>;
+        handle.unblock(id);
+        handle.submit(event, &Publisher::Again { caller: &caller, id, from, last }, true)
+    }
+}
+
+impl Caller for Mailbox {
+    fn tell(&self, id: u64, answer: &Answer) {
+        self.0.0.lock().expect("no panic").insert(0, (id, answer.clone()));
+        self.0.1.notify_all();
+    }
 }

@@ -1,0 +1,148 @@
+//! Records that Kafka will never take: counted, and copied to the dead letter topic where there is one.
+//!
+//! A record's fate stays open until Kafka has its copy: a crash before that finds the record where it was.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::metrics::{DropReason, Home};
+use crate::native_parts::TopicHandle;
+use crate::produce::{Client, Record, cost};
+use crate::shared::Origin;
+use crate::stored::Stored;
+use crate::waiters::WaiterId;
+
+/// What headers and key of a copy may take beside a value that is cut to the client's `message.max.bytes`.
+const CUT_MARGIN: usize = 8192;
+
+/// Why a record will never be in its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Kafka refused it, with the error of this name.
+    Failed(String),
+    /// The client would not send it.
+    Dropped(DropReason),
+}
+
+impl Verdict {
+    /// The name that it is counted under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Failed(name) => name,
+            Self::Dropped(reason) => reason.name(),
+        }
+    }
+}
+
+/// What must be known when a copy is delivered, or not.
+#[derive(Debug)]
+pub struct Letter {
+    /// Where the record came from.
+    pub origin: Origin,
+    /// Its room in the budget.
+    pub cost: usize,
+    /// Why it has a copy.
+    pub verdict: Verdict,
+    /// The record, where it is nowhere else.
+    pub stored: Option<Vec<u8>>,
+    /// Who waits for it.
+    pub waiter: Option<WaiterId>,
+}
+
+/// The dead letter topic, and the copies on their way to it.
+pub struct DeadLetters {
+    topic: TopicHandle,
+    letters: Mutex<HashMap<u64, Letter>>,
+}
+
+impl DeadLetters {
+    /// No copies yet.
+    #[must_use]
+    pub fn new(topic: TopicHandle) -> Self {
+        Self { topic, letters: Mutex::default() }
+    }
+
+    /// Takes a letter out.
+    pub fn take(&self, number: u64) -> Option<Letter> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
+    }
+
+    fn put(&self, number: u64, letter: Letter) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).insert(number, letter);
+    }
+}
+
+impl Client {
+    /// A record that has its room in the budget, and is counted, will never be in its topic: copies it to the dead letter topic,
+    /// or settles it.
+    pub fn refuse(&self, record: &Stored<'_>, origin: Origin, verdict: Verdict, words: &str) {
+        let cost = cost(record.key, record.value, &record.headers);
+        let waiter = self.shared.tickets.take(origin.pack());
+        let Some(letters) = self.dead_letters.as_ref().filter(|letters| letters.topic.name() != record.topic) else {
+            return self.settle_refused(origin, cost, &verdict, waiter, false);
+        };
+        let number = self.shared.next_order();
+        let mut headers = record.headers.to_vec();
+        headers.push(("dead_letter.topic", Cow::Borrowed(record.topic.as_bytes())));
+        headers.push(("dead_letter.reason", verdict.name().as_bytes().to_vec().into()));
+        headers.push(("dead_letter.error", Cow::Borrowed(words.as_bytes())));
+        let mut value = record.value;
+        let limit = self.max_message_bytes().saturating_sub(CUT_MARGIN);
+        if verdict == Verdict::Dropped(DropReason::TooLarge)
+            && let Some(whole) = value
+            && let Some((beginning, _)) = whole.split_at_checked(limit)
+        {
+            headers.push(("dead_letter.value_size", whole.len().to_string().into_bytes().into()));
+            value = Some(beginning);
+        }
+        let stored = match origin {
+            Origin::Direct(order) => Some(Stored { order: self.stored_order(order), ..record.clone() }.to_bytes()),
+            _ => None,
+        };
+        let name = verdict.name().to_owned();
+        letters.put(number, Letter { origin, cost, verdict, stored, waiter });
+        let copy =
+            Record { topic: &letters.topic, key: record.key, value, headers: &headers, timestamp: record.timestamp };
+        if let Err(refused) = self.enqueue(&copy, Origin::DeadLetter(number)) {
+            self.dead_letter_refused(number, &format!("{} (after {name})", refused.reason().name()));
+        }
+    }
+
+    /// Kafka has a copy.
+    pub fn dead_letter_delivered(&self, number: u64) {
+        let Some(letter) = self.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
+        self.shared.metrics.dead_lettered();
+        self.settle_refused(letter.origin, letter.cost, &letter.verdict, letter.waiter, true);
+    }
+
+    /// Kafka does not want the copy either.
+    pub fn dead_letter_refused(&self, number: u64, error: &str) {
+        let Some(letter) = self.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
+        let text = format!("a record could not be put into the dead letter topic: {error}");
+        self.shared.notices.push("dead_letter", text);
+        self.settle_refused(letter.origin, letter.cost, &letter.verdict, letter.waiter, false);
+    }
+
+    /// The end of a refused record.
+    fn settle_refused(&self, origin: Origin, cost: usize, verdict: &Verdict, waiter: Option<WaiterId>, copied: bool) {
+        let home: Home = Self::home(origin, cost);
+        match verdict {
+            Verdict::Failed(error) => self.shared.metrics.failed(error, home),
+            Verdict::Dropped(reason) => self.shared.metrics.dropped_from(*reason, home),
+        }
+        self.shared.budget.release(1, cost);
+        if let Some(store) = &self.store {
+            match origin {
+                Origin::Main(sequence) => store.ack(&[sequence], &[]),
+                Origin::Handover(sequence) => store.ack(&[], &[sequence]),
+                Origin::Direct(_) | Origin::DeadLetter(_) => {}
+            }
+        }
+        if let Some(waiter) = waiter {
+            let fate = if copied { Ok(()) } else { Err(verdict.name().to_owned().into()) };
+            self.shared.waiters.settle(waiter, fate);
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Where a finished record goes: to the spool, or straight to the producer.
+//!
+//! - The spool holds records that no producer has seen, or everything goes through it (`spool = always`): to the spool, behind
+//!   them.
+//! - Otherwise to the producer; when that is full, to the spool.
+//! - While producers are exchanged, records are held in memory, within the bound of the queue, until it is known what must be
+//!   sent before them.
+//!
+//! One client's events come from one process, one after the other; so its records stay in their order on each of these ways.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::delivery::Returned;
+use crate::metrics::{DropReason, Home};
+use crate::native_parts::TopicHandle;
+use crate::produce::{Producer, Record, Refused};
+use crate::shared::{Origin, Shared};
+use crate::store::{Store, Until, Want};
+use crate::stored::Stored;
+use crate::topic::KafkaTopic;
+
+/// What is wanted of a record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Who waits for it, and until when.
+    pub want: Want,
+    /// Whether it must be on disk first.
+    pub durable: bool,
+    /// Whether its publisher may wait for room. One that finds none is not counted: it comes again.
+    pub may_block: bool,
+}
+
+/// A record that waits until producers were exchanged.
+struct Held {
+    order: u64,
+    stored: Vec<u8>,
+    cost: usize,
+    want: Want,
+    durable: bool,
+}
+
+/// The way in.
+pub struct Intake {
+    producer: Producer,
+    store: Option<Arc<Store>>,
+    always: bool,
+    shared: Arc<Shared>,
+    holding: AtomicBool,
+    held: Mutex<Vec<Held>>,
+    /// Whether records go to the spool only, because the producer is about to be closed for good.
+    closing: AtomicBool,
+}
+
+impl Intake {
+    /// The way to this producer, or, where `always` is set, through the spool. It holds what comes until it is released.
+    #[must_use]
+    pub fn new(producer: Producer, store: Option<Arc<Store>>, always: bool, shared: Arc<Shared>) -> Self {
+        Self {
+            producer,
+            store,
+            always,
+            shared,
+            holding: AtomicBool::new(true),
+            held: Mutex::default(),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// The producer at its end.
+    #[must_use]
+    pub const fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    /// The spool, where there is one.
+    #[must_use]
+    pub const fn store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref()
+    }
+
+    /// Whether a record has a chance, asked before it is encoded: `bytes` is the least that its value will have.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it has none.
+    pub fn admit(&self, bytes: usize, durable: bool) -> Result<(), DropReason> {
+        if !self.producer.may_fit(bytes) {
+            return Err(DropReason::TooLarge);
+        }
+        match &self.store {
+            None if self.shared.budget.is_full() => Err(DropReason::QueueFull),
+            // In this order: asking the spool takes its lock.
+            Some(store) if (durable || !store.is_drained() || self.shared.budget.is_full()) && !store.has_room() => {
+                Err(DropReason::SpoolFull)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a record in and counts it: in memory, in the spool, or dropped for a reason. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it was not taken. It is counted as dropped, unless the caller may wait for room, and there is none.
+    pub fn take(&self, record: &Record<'_>, terms: Terms) -> Result<(), DropReason> {
+        if self.holding.load(Ordering::Acquire)
+            && let Some(result) = self.hold(record, terms, false)
+        {
+            return result;
+        }
+        if let Some(store) = &self.store
+            && self.goes_to_spool(store, terms.durable)
+        {
+            match self.append(store, record, terms.want, || self.shared.metrics.spooled()) {
+                Ok(()) => return Ok(()),
+                // A disk that is full or broken need not cost what memory can take, as long as nothing is to come before it.
+                Err(DropReason::SpoolFull | DropReason::SpoolError)
+                    if !terms.durable && store.is_drained() && !self.closing.load(Ordering::Acquire) => {}
+                Err(reason) => return self.dropped(reason, terms),
+            }
+        }
+        self.produce(record, terms)
+    }
+
+    fn goes_to_spool(&self, store: &Store, durable: bool) -> bool {
+        self.always || durable || !store.is_drained() || self.closing.load(Ordering::Acquire)
+    }
+
+    /// Straight to the producer; where that is full, to the spool.
+    fn produce(&self, record: &Record<'_>, terms: Terms) -> Result<(), DropReason> {
+        let cost = record.cost();
+        if !self.shared.budget.reserve(cost) {
+            return match &self.store {
+                None => self.dropped(DropReason::QueueFull, terms),
+                Some(store) => self
+                    .append(store, record, terms.want, || self.shared.metrics.spooled())
+                    .or_else(|reason| self.dropped(reason, terms)),
+            };
+        }
+        self.shared.metrics.queued(cost);
+        match self.producer.produce(record, terms.want.map(|(waiter, _)| waiter)) {
+            Ok(()) => Ok(()),
+            Err(Refused::Fatal) => {
+                self.start_holding();
+                self.hold(record, terms, true).unwrap_or(Ok(()))
+            }
+            Err(Refused::Full) => {
+                self.shared.budget.release(1, cost);
+                let spilled = self
+                    .store
+                    .as_ref()
+                    .ok_or(DropReason::QueueFull)
+                    .and_then(|store| self.append(store, record, terms.want, || self.shared.metrics.spilled(cost)));
+                spilled.inspect_err(|reason| self.shared.metrics.dropped_from(*reason, Home::Memory(cost)))
+            }
+            Err(refused @ Refused::Final(_)) => self.refuse(record, terms.want, refused),
+        }
+    }
+
+    /// The client will never send it: its dead letter may do.
+    fn refuse(&self, record: &Record<'_>, want: Want, refused: Refused) -> Result<(), DropReason> {
+        let reason = refused.reason();
+        let Refused::Final(verdict) = refused else { return Err(reason) };
+        let client = self.producer.client();
+        let origin = Origin::Direct(self.shared.next_order());
+        let has_letter = client.dead_letters.is_some();
+        if let Some((waiter, _)) = want
+            && has_letter
+        {
+            self.shared.tickets.insert(origin.pack(), waiter);
+        }
+        let words = verdict.name().to_owned();
+        client.refuse(&stored(record), origin, verdict, &words);
+        if has_letter { Ok(()) } else { Err(reason) }
+    }
+
+    fn append(&self, store: &Store, record: &Record<'_>, want: Want, count: impl FnOnce()) -> Result<(), DropReason> {
+        with_buffer(|head| {
+            let order = store.order(self.shared.next_order());
+            Stored { order, ..stored(record) }.write_head(head);
+            store.append(head, record.value.unwrap_or_default(), want, count)
+        })
+    }
+
+    fn dropped(&self, reason: DropReason, terms: Terms) -> Result<(), DropReason> {
+        if !(terms.may_block && reason.is_full()) {
+            self.shared.metrics.dropped(reason);
+        }
+        Err(reason)
+    }
+
+    /// Keeps a record until it is known what goes before it. None: nothing is held any more. `counted`: it has its room in the
+    /// budget and is counted.
+    fn hold(&self, record: &Record<'_>, terms: Terms, counted: bool) -> Option<Result<(), DropReason>> {
+        let mut held = self.held();
+        // Again, under the lock: what came before has left, and this one would stay for ever.
+        if !self.holding.load(Ordering::Acquire) && !counted {
+            return None;
+        }
+        let cost = record.cost();
+        if !counted {
+            if !self.shared.budget.reserve(cost) {
+                return Some(self.dropped(DropReason::QueueFull, terms));
+            }
+            self.shared.metrics.queued(cost);
+        }
+        let order = self.shared.next_order();
+        let stored = Stored { order: self.producer.client().stored_order(order), ..stored(record) }.to_bytes();
+        held.push(Held { order, stored, cost, want: terms.want, durable: terms.durable });
+        Some(Ok(()))
+    }
+
+    /// From now on, records are held.
+    pub fn start_holding(&self) {
+        let _held = self.held();
+        self.holding.store(true, Ordering::Release);
+    }
+
+    /// From now on, records go to the spool only.
+    pub fn start_closing(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// What is held, as if a producer had given it back.
+    #[must_use]
+    pub fn take_held(&self) -> Vec<Returned> {
+        let held = std::mem::take(&mut *self.held());
+        held.into_iter()
+            .map(|held| Returned {
+                order: held.order,
+                stored: held.stored,
+                cost: held.cost,
+                waiter: held.want.map(|(waiter, _)| waiter),
+            })
+            .collect()
+    }
+
+    /// Lets the records in that were held, after `first`, and all that come from now on.
+    pub fn release(&self, first: Vec<Returned>) {
+        for record in first {
+            let want = record.waiter.map(|waiter| (waiter, Until::Kafka));
+            self.admit_held(&Held {
+                order: record.order,
+                stored: record.stored,
+                cost: record.cost,
+                want,
+                durable: false,
+            });
+        }
+        loop {
+            let batch = {
+                let mut held = self.held();
+                if held.is_empty() {
+                    self.holding.store(false, Ordering::Release);
+                    return;
+                }
+                std::mem::take(&mut *held)
+            };
+            for record in batch {
+                self.admit_held(&record);
+            }
+        }
+    }
+
+    /// A held record goes where it would have gone. It has its room in the budget, and is counted as queued.
+    fn admit_held(&self, held: &Held) {
+        let to_spool = self.store.as_ref().filter(|store| self.goes_to_spool(store, held.durable));
+        let result = match to_spool {
+            Some(store) => self.append_held(store, held),
+            None => self.produce_held(held),
+        };
+        if let Err(reason) = result {
+            self.shared.metrics.dropped_from(reason, Home::Memory(held.cost));
+            if let Some((waiter, _)) = held.want {
+                self.shared.waiters.settle(waiter, Err(reason.name().into()));
+            }
+        }
+    }
+
+    fn append_held(&self, store: &Store, held: &Held) -> Result<(), DropReason> {
+        self.shared.budget.release(1, held.cost);
+        store.append_returned_bytes(&held.stored, held.want, held.cost)
+    }
+
+    fn produce_held(&self, held: &Held) -> Result<(), DropReason> {
+        let refused = |reason| {
+            self.shared.budget.release(1, held.cost);
+            reason
+        };
+        let record = Stored::read(&held.stored).map_err(|_| refused(DropReason::Refused))?;
+        let topic = KafkaTopic::new(record.topic).map_err(|_| refused(DropReason::Refused))?;
+        let topic: TopicHandle = self.producer.open_topic(&topic).map_err(|_| refused(DropReason::Refused))?;
+        let record = Record {
+            topic: &topic,
+            key: record.key,
+            value: record.value,
+            headers: &record.headers,
+            timestamp: record.timestamp,
+        };
+        match self.producer.produce(&record, held.want.map(|(waiter, _)| waiter)) {
+            Ok(()) => Ok(()),
+            // Settled there, one way or the other.
+            Err(refusal @ Refused::Final(_)) => self.refuse(&record, held.want, refusal).or(Ok(())),
+            Err(refusal) => match &self.store {
+                Some(store) => self.append_held(store, held),
+                None => Err(refused(refusal.reason())),
+            },
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stored<'a>(record: &Record<'a>) -> Stored<'a> {
+    Stored {
+        order: 0,
+        topic: record.topic.name(),
+        key: record.key,
+        value: record.value,
+        headers: record.headers.into(),
+        timestamp: record.timestamp,
+    }
+}
+
+fn with_buffer<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    thread_local! {
+        static HEAD: RefCell<Vec<u8>> = RefCell::default();
+    }
+    // Taken out and put back, so that nothing can find it borrowed.
+    let mut head = HEAD.try_with(RefCell::take).unwrap_or_default();
+    head.clear();
+    let result = write(&mut head);
+    HEAD.try_with(|kept| kept.replace(head)).ok();
+    result
+}

@@ -1,0 +1,398 @@
+%% What a PUBACK means in each mode, with Kafka up and down, and what a stop, a save in the dashboard and a reload cost:
+%% a running broker (the stand-in), MQTT clients that remember what was acknowledged, and a real Kafka read by its own consumer.
+-module(emq_plugin_kafka_modes_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([durable_acknowledges_while_kafka_is_down/1, sync_acknowledges_what_kafka_has/1,
+         sync_ends_the_connection_while_kafka_is_down/1, a_rule_has_its_own_mode/1,
+         a_timeout_leaves_no_message_behind/1, a_stop_answers_those_who_wait/1,
+         what_does_not_wait_is_acknowledged_at_once/1, a_stop_hands_its_backlog_to_the_spool/1,
+         a_save_in_the_dashboard_loses_only_what_no_hook_saw/1, a_reload_loses_and_reorders_nothing/1,
+         a_reload_changes_rules_and_hooks/1, a_wrong_reload_changes_nothing/1, a_reload_mends_a_degraded_start/1,
+         wrong_settings_start_degraded_with_their_keys/1, the_commands_are_there_while_the_plugin_runs/1]).
+
+-import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
+                      publishers/2, stopped/1, get_config/1, put_config/2]).
+
+-define(APP, emq_plugin_kafka).
+-define(NOBODY, "127.0.0.1:1").
+-define(CLIENTS, 20).
+
+suite() -> [{timetrap, {seconds, 120}}].
+
+all() ->
+    [durable_acknowledges_while_kafka_is_down, sync_acknowledges_what_kafka_has,
+     sync_ends_the_connection_while_kafka_is_down, a_rule_has_its_own_mode, a_timeout_leaves_no_message_behind,
+     a_stop_answers_those_who_wait, what_does_not_wait_is_acknowledged_at_once, a_stop_hands_its_backlog_to_the_spool,
+     a_save_in_the_dashboard_loses_only_what_no_hook_saw, a_reload_loses_and_reorders_nothing,
+     a_reload_changes_rules_and_hooks, a_wrong_reload_changes_nothing, a_reload_mends_a_degraded_start,
+     wrong_settings_start_degraded_with_their_keys, the_commands_are_there_while_the_plugin_runs].
+
+init_per_suite(Config) ->
+    live_plugin:start([], [{unread, kafka_reader:new_topic("unread")} | Config]).
+
+end_per_suite(Config) ->
+    standin_broker:stop(home(Config)).
+
+%% Each case has its own spool, and its own topic where it reads one; only published messages become records.
+init_per_testcase(Case, Config) ->
+    Topic = topic_for(lists:member(Case, unread()), Case, Config),
+    Mine = [{topic, Topic}, {spool, filename:join("data", atom_to_list(Case))} | Config],
+    ok = conf(Mine, Topic, rules() ++ spool(Mine)),
+    ok = set_and_restart(Mine, defaults(Mine)),
+    Mine.
+
+topic_for(true, _Case, Config) -> proplists:get_value(unread, Config);
+topic_for(false, Case, _Config) -> kafka_reader:new_topic(Case).
+
+unread() ->
+    [sync_ends_the_connection_while_kafka_is_down, a_rule_has_its_own_mode, a_stop_answers_those_who_wait,
+     what_does_not_wait_is_acknowledged_at_once, a_reload_changes_rules_and_hooks,
+     wrong_settings_start_degraded_with_their_keys, the_commands_are_there_while_the_plugin_runs].
+
+%% Whatever a case did: Kafka gets what it left, every record has one outcome, no callback raised, no message was left to a
+%% process of EMQ's.
+end_per_testcase(_Case, Config) ->
+    adds_up(stats(Config)),
+    ok = delivered(stats(Config), Config),
+    adds_up(stats(Config)),
+    Log = standin_broker:log(home(Config), "error.log"),
+    ?assertEqual(nomatch, re:run(Log, "Unexpected Info|kafka_unavailable")),
+    ?assertEqual(<<>>, crashes(Config)).
+
+delivered(#{queued := 0, spooled := 0}, _Config) ->
+    ok;
+delivered(_Some, Config) ->
+    ok = set_and_restart(Config, defaults(Config)),
+    settled(Config).
+
+%% Modes.
+
+durable_acknowledges_while_kafka_is_down(Config) ->
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {produce, durable}]),
+    #{spooled := Before} = stats(Config),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"durable">>}),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 100)],
+    #{spooled := Spooled, spool := #{state := ok}} = stats(Config),
+    ?assertEqual(100, Spooled - Before),
+    %% Kafka comes back.
+    ok = set_and_restart(Config, [{server, kafka_reader:bootstrap()}]),
+    ok = mqtt_client:publish(Client, <<"t">>, <<"101">>, 1),
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"durable">> => lists:seq(1, 101)}, numbers(kafka_reader:records(topic(Config), 101))).
+
+sync_acknowledges_what_kafka_has(Config) ->
+    ok = set_and_restart(Config, [{produce, sync}]),
+    #{success := Before} = stats(Config),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"sync">>}),
+    [begin
+         ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1),
+         #{success := Success, waiting := 0} = stats(Config),
+         ?assertEqual(N, Success - Before)
+     end || N <- lists:seq(1, 50)],
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"sync">> => lists:seq(1, 50)}, numbers(kafka_reader:records(topic(Config), 50))).
+
+%% No PUBACK, and the will, which is published while the client ends, does not wait in its turn.
+sync_ends_the_connection_while_kafka_is_down(Config) ->
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {produce, sync}, {produce_timeout, 500}]),
+    {ok, Watcher, 0} = connect(Config, #{client_id => <<"watcher">>}),
+    {ok, [0]} = mqtt_client:subscribe(Watcher, [{<<"will/t">>, 0}]),
+    #{wait_timeouts := Timeouts} = stats(Config),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"sync">>, will => {<<"will/t">>, <<"gone">>, 1, false}}),
+    {Time, Result} = timer:tc(fun() -> mqtt_client:publish(Client, <<"t">>, <<"1">>, 1) end),
+    ?assertEqual({error, closed}, Result),
+    ?assert(Time >= 500000 andalso Time < 5000000),
+    ?assertMatch({ok, #{payload := <<"gone">>}}, mqtt_client:recv(Watcher, 5000)),
+    ?assertMatch(#{wait_timeouts := Now} when Now =:= Timeouts + 1, stats(Config)),
+    ok = mqtt_client:close(Client),
+    ok = mqtt_client:disconnect(Watcher),
+    ok = logged(Config, "publishers whose record was not safe in time: .*wait_timeouts 1").
+
+%% Within one connection: what a rule of its own says, and what applies to all others.
+a_rule_has_its_own_mode(Config) ->
+    Rules = [{"message.publish.a", "{\"filter\": \"a/#\"}"},
+             {"message.publish.b", "{\"filter\": \"b/#\", \"produce\": \"durable\"}"},
+             {"message.publish.c", "{\"filter\": \"c/#\", \"produce\": \"sync\", \"on_failure\": \"continue\"}"},
+             {"message.publish.d", "{\"filter\": \"d/#\", \"produce\": \"sync\"}"}],
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {hooks, Rules}, {produce_timeout, 300}]),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"rules">>}),
+    Publish = fun(Topic) -> timer:tc(fun() -> mqtt_client:publish(Client, Topic, <<"1">>, 1) end) end,
+    [?assertMatch({Topic, {Time, ok}} when Time < 300000, {Topic, Publish(Topic)}) || Topic <- [<<"a/1">>, <<"b/1">>, <<"x">>]],
+    ?assertMatch({Time, ok} when Time >= 300000, Publish(<<"c/1">>)),
+    ?assertMatch({_, {error, closed}}, Publish(<<"d/1">>)),
+    ok = mqtt_client:close(Client).
+
+%% Kafka answers after the publisher has given up waiting.
+a_timeout_leaves_no_message_behind(Config) ->
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {produce, sync}, {on_failure, continue}, {produce_timeout, 100}]),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"late">>}),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 10)],
+    ?assertEqual([0], queues(Config)),
+    {0, _} = ctl(Config, ["reload"]),
+    ok = mqtt_client:publish(Client, <<"t">>, <<"11">>, 1),
+    ?assertEqual(#{<<"late">> => lists:seq(1, 11)}, numbers(kafka_reader:records(topic(Config), 11))),
+    %% Each of them would have been answered by now.
+    ok = settled(Config),
+    #{waiting := 0} = stats(Config),
+    ok = mqtt_client:ping(Client),
+    ?assertEqual([0], queues(Config)),
+    ok = mqtt_client:disconnect(Client).
+
+%% A stop does not wait for publishers, nor they for their timeout.
+a_stop_answers_those_who_wait(Config) ->
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {produce, sync}, {produce_timeout, 60000}]),
+    Clients = publishers(Config, ?CLIENTS),
+    ok = waiting(Config, ?CLIENTS),
+    {Time, ok} = timer:tc(fun() -> rpc(Config, application, stop, [?APP]) end),
+    ?assert(Time < 5000000),
+    Ended = [receive {'DOWN', Monitor, process, _, {_Id, Result}} -> Result end || {_, Monitor} <- Clients],
+    ?assertEqual([{0, {error, closed}}], lists:usort(Ended)),
+    #{waiting := 0} = rpc(Config, emq_plugin_kafka_nif, stats, []).
+
+%% QoS 0 and 2, and every event but message.publish.
+what_does_not_wait_is_acknowledged_at_once(Config) ->
+    Rules = [{Event ++ ".1", "{}"} || Event <- ["client.connected", "client.subscribe", "session.created", "session.subscribed",
+                                                "message.publish", "message.delivered", "message.acked", "client.disconnected"]],
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {produce, sync}, {produce_timeout, 60000}, {hooks, Rules}]),
+    {Time, ok} = timer:tc(fun() ->
+                                  {ok, Client, 0} = connect(Config, #{client_id => <<"quick">>}),
+                                  {ok, [1]} = mqtt_client:subscribe(Client, [{<<"t">>, 1}]),
+                                  ok = mqtt_client:publish(Client, <<"t">>, <<"0">>, 0),
+                                  ok = mqtt_client:publish(Client, <<"t">>, <<"2">>, 2),
+                                  {ok, _} = mqtt_client:recv(Client, 5000),
+                                  {ok, _} = mqtt_client:recv(Client, 5000),
+                                  mqtt_client:disconnect(Client)
+                          end),
+    ?assert(Time < 10000000).
+
+%% Stop, start, change.
+
+a_stop_hands_its_backlog_to_the_spool(Config) ->
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {shutdown_timeout, 60000}]),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"backlog">>}),
+    Began = erlang:system_time(millisecond),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 500)],
+    Ended = erlang:system_time(millisecond),
+    #{dropped := Dropped} = stats(Config),
+    {Time, ok} = timer:tc(fun() -> rpc(Config, application, stop, [?APP]) end),
+    ?assert(Time < 10000000),
+    #{dropped := Dropped, queued := 0} = rpc(Config, emq_plugin_kafka_nif, stats, []),
+    ok = rpc(Config, application, set_env, [?APP, server, kafka_reader:bootstrap()]),
+    ok = rpc(Config, application, start, [?APP]),
+    ok = running(Config),
+    ok = mqtt_client:publish(Client, <<"t">>, <<"501">>, 1),
+    ok = mqtt_client:disconnect(Client),
+    Records = kafka_reader:records(topic(Config), 501),
+    ?assertEqual(#{<<"backlog">> => lists:seq(1, 501)}, numbers(Records)),
+    %% The time of the hook, not of the replay.
+    [?assert(Timestamp >= Began andalso Timestamp =< Ended) || #{timestamp := Timestamp} <- lists:droplast(Records)].
+
+%% The dashboard stops the plugin and starts it half a second later. Of each client's messages one run may be missing,
+%% from that time; its length is what EMQ called no hook for, which is logged.
+a_save_in_the_dashboard_loses_only_what_no_hook_saw(Config) ->
+    %% What the page shows is what was read last.
+    {0, _} = ctl(Config, ["reload"]),
+    #{success := Before, dropped := Dropped} = stats(Config),
+    Clients = publishers(Config, ?CLIENTS),
+    ok = some_more(Config),
+    Shown = get_config(Config),
+    ok = put_config(Config, lists:keystore(<<"emq.plugin.kafka.compression">>, 1, Shown,
+                                           {<<"emq.plugin.kafka.compression">>, <<"zstd">>})),
+    ok = running(Config),
+    ok = some_more(Config),
+    Published = stopped(Clients),
+    ?assertEqual([], [Failed || {_, _, {error, _}} = Failed <- Published]),
+    ok = settled(Config),
+    #{success := After, dropped := Dropped} = stats(Config),
+    Records = kafka_reader:records(topic(Config), After - Before),
+    Numbers = numbers(Records),
+    Missing = [{Id, lists:seq(1, Count) -- maps:get(Id, Numbers)} || {Id, Count, ok} <- Published],
+    [?assertEqual({Id, lists:seq(hd(Run), lists:last(Run))}, {Id, Run}) || {Id, [_ | _] = Run} <- Missing],
+    ?assert(length(Records) > 0),
+    Gap = gap(Config),
+    ct:pal("~b records, ~b messages that no hook saw in ~b ms",
+           [length(Records), lists:sum([length(Run) || {_, Run} <- Missing]), Gap]),
+    ?assert(Gap >= 500 andalso Gap < 3000).
+
+%% Nothing that was acknowledged is missing, nothing came twice, each client's messages are in their order.
+a_reload_loses_and_reorders_nothing(Config) ->
+    Command = fun() -> {0, "reloaded\n"} = ctl(Config, ["reload"]), ok end,
+    %% The same without the time that it takes to start the command.
+    Call = fun() -> rpc(Config, emq_plugin_kafka_producer, reload, []) end,
+    Clients = publishers(Config, ?CLIENTS),
+    #{dropped := Dropped} = stats(Config),
+    [begin
+         ok = some_more(Config),
+         ok = conf(Config, topic(Config), [{"compression", Compression} | rules() ++ spool(Config)]),
+         {Time, ok} = timer:tc(Reload),
+         ct:pal("reloaded under load in ~b ms", [Time div 1000]),
+         ?assertEqual(list_to_atom(Compression), proplists:get_value(compression, env(Config)))
+     end || {Compression, Reload} <- [{"zstd", Call}, {"none", Call}, {"gzip", Call}, {"lz4", Command}]],
+    ok = some_more(Config),
+    Published = stopped(Clients),
+    ?assertEqual([], [Failed || {_, _, {error, _}} = Failed <- Published]),
+    ok = settled(Config),
+    #{dropped := Dropped} = stats(Config),
+    Total = lists:sum([Count || {_, Count, ok} <- Published]),
+    ?assertEqual(maps:from_list([{Id, lists:seq(1, Count)} || {Id, Count, ok} <- Published]),
+                 numbers(kafka_reader:records(topic(Config), Total))).
+
+%% Keys that are gone from the file go back to their defaults; the hooks follow the rules; the dashboard shows it.
+a_reload_changes_rules_and_hooks(Config) ->
+    ok = conf(Config, topic(Config), [{"hook.message.publish.x", "{\"filter\": \"s/#\", \"format\": \"raw\"}"},
+                                      {"hook.session.created.1", "{}"}, {"queue.max_messages", "500"} | spool(Config)]),
+    {0, _} = ctl(Config, ["reload"]),
+    ?assertEqual(['message.publish', 'session.created'], hooks(Config)),
+    ?assertEqual(500, proplists:get_value(queue_max_messages, env(Config))),
+    ?assert(lists:member({<<"emq.plugin.kafka.queue.max_messages">>, <<"500">>}, get_config(Config))),
+    ok = conf(Config, topic(Config), spool(Config)),
+    {0, _} = ctl(Config, ["reload"]),
+    ?assertEqual(['client.connected', 'client.disconnected', 'message.publish', 'session.subscribed', 'session.unsubscribed'],
+                 hooks(Config)),
+    ?assertEqual({100000, undefined}, {proplists:get_value(queue_max_messages, env(Config)),
+                                       proplists:get_value(hooks, env(Config))}).
+
+a_wrong_reload_changes_nothing(Config) ->
+    Before = {env(Config), hooks(Config), rpc(Config, emq_plugin_kafka, status, []), get_config(Config)},
+    {ok, Client, 0} = connect(Config, #{client_id => <<"wrong">>}),
+    [begin
+         ok = conf(Config, topic(Config), [{Key, Value} | rules() ++ spool(Config)]),
+         {1, Output} = ctl(Config, ["reload"]),
+         ?assertMatch({Key, {match, _}}, {Key, re:run(Output, "emq.plugin.kafka." ++ Key)}),
+         ?assertEqual(Before, {env(Config), hooks(Config), rpc(Config, emq_plugin_kafka, status, []), get_config(Config)}),
+         ok = mqtt_client:publish(Client, <<"t">>, <<"1">>, 1)
+     end || {Key, Value} <- [{"produce", "later"}, {"colour", "red"}, {"produce.timeout", "1h"},
+                             {"hook.session.created.1", "{\"nope\": 1}"}, {"rdkafka.no.such", "1"}]],
+    ok = standin_broker:plugin_conf(home(Config), ?APP, "nonsense\n"),
+    {1, Nonsense} = ctl(Config, ["reload"]),
+    ?assertMatch({match, _}, re:run(Nonsense, "line 1")),
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"wrong">> => [1, 1, 1, 1, 1]}, numbers(kafka_reader:records(topic(Config), 5))).
+
+wrong_settings_start_degraded_with_their_keys(Config) ->
+    [begin
+         ok = stop_set_start(Config, [{Name, Value}]),
+         ok = degraded(Config),
+         #{problems := Problems} = rpc(Config, emq_plugin_kafka, status, []),
+         ?assertMatch({Key, {match, _}}, {Key, re:run(iolist_to_binary(Problems), "emq.plugin.kafka." ++ Key ++ ": ")}),
+         ?assertEqual([], hooks(Config)),
+         ok = stop_set_start(Config, defaults(Config))
+     end || {Name, Key, Value} <- [{produce, "produce", later}, {produce_timeout, "produce.timeout", 600001},
+                                   {produce_max_waiters, "produce.max_waiters", 0}, {on_failure, "on_failure", panic},
+                                   {spool, "spool", sometimes}, {spool_max_size, "spool.max_size", "big"},
+                                   {spool_sync_interval, "spool.sync_interval", 60001}, {overflow, "overflow", drop_old},
+                                   {dead_letter_topic, "dead_letter.topic", "a b"}, {linger, "linger", soon},
+                                   {spool_dir, "spool.dir", "/proc/nowhere"}]],
+    ok = running(Config).
+
+a_reload_mends_a_degraded_start(Config) ->
+    ok = stop_set_start(Config, [{produce, later}]),
+    ok = degraded(Config),
+    {0, Status} = ctl(Config, ["status"]),
+    [?assertMatch({Word, {match, _}}, {Word, re:run(Status, Word)}) || Word <- ["degraded", "emq.plugin.kafka.produce: .*later"]],
+    ok = conf(Config, topic(Config), [{"produce", "wrong"} | rules() ++ spool(Config)]),
+    {1, _} = ctl(Config, ["reload"]),
+    ok = degraded(Config),
+    ok = conf(Config, topic(Config), [{"produce", "sync"} | rules() ++ spool(Config)]),
+    {0, _} = ctl(Config, ["reload"]),
+    ok = running(Config),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"mended">>}),
+    ok = mqtt_client:publish(Client, <<"t">>, <<"1">>, 1),
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"mended">> => [1]}, numbers(kafka_reader:records(topic(Config), 1))).
+
+the_commands_are_there_while_the_plugin_runs(Config) ->
+    {0, Status} = ctl(Config, ["status"]),
+    ?assertMatch({match, _}, re:run(Status, "state +: running")),
+    {0, Stats} = ctl(Config, ["stats"]),
+    [?assertMatch({Name, {match, _}}, {Name, re:run(Stats, "(?m)^" ++ Name ++ " +: ")})
+     || Name <- ["accepted", "dropped_by\\.queue_full", "spool\\.state", "wait_timeouts"]],
+    {0, Usage} = ctl(Config, []),
+    {1, Unknown} = ctl(Config, ["relaod"]),
+    {0, Help} = standin_broker:ctl(home(Config), ["help"]),
+    [?assertMatch({Text, {match, _}}, {Text, re:run(Text, "kafka reload")}) || Text <- [Usage, Unknown, Help]],
+    ok = rpc(Config, application, stop, [?APP]),
+    {1, _} = ctl(Config, ["status"]),
+    ok = rpc(Config, application, start, [?APP]),
+    {0, _} = ctl(Config, ["status"]).
+
+%% Helpers.
+
+topic(Config) -> proplists:get_value(topic, Config).
+
+ctl(Config, Args) -> standin_broker:ctl(home(Config), ["kafka" | Args]).
+
+stats(Config) -> rpc(Config, emq_plugin_kafka_nif, stats, []).
+
+rules() -> [{"hook.message.publish.1", "{}"}].
+
+spool(Config) -> [{"spool.dir", proplists:get_value(spool, Config)}].
+
+defaults(Config) ->
+    [{server, kafka_reader:bootstrap()}, {topic, topic(Config)}, {hooks, [{"message.publish.1", "{}"}]}, {produce, async},
+     {produce_timeout, 5000}, {produce_max_waiters, 10000}, {on_failure, auto}, {spool, overflow},
+     {spool_dir, proplists:get_value(spool, Config)}, {spool_max_size, 10737418240}, {spool_sync_interval, 5},
+     {overflow, drop_new}, {dead_letter_topic, ""}, {linger, auto}, {compression, lz4}, {queue_max_messages, 100000},
+     {shutdown_timeout, 10000}].
+
+stop_set_start(Config, Settings) ->
+    ok = rpc(Config, application, stop, [?APP]),
+    [ok = rpc(Config, application, set_env, [?APP, Name, Value]) || {Name, Value} <- Settings],
+    rpc(Config, application, start, [?APP]).
+
+%% The numbers that each client's messages had, in the order of the records.
+numbers(Records) ->
+    maps:map(fun(_Id, Numbers) -> lists:reverse(Numbers) end,
+             lists:foldl(fun(#{key := Key, value := #{<<"message">> := #{<<"payload">> := Payload}}}, Seen) ->
+                                 maps:update_with(Key, fun(Before) -> [binary_to_integer(Payload) | Before] end,
+                                                  [binary_to_integer(Payload)], Seen)
+                         end, #{}, Records)).
+
+%% How many messages wait in the mailbox of each connection's process.
+queues(Config) ->
+    Connections = [Pid || {_, Pid, _, _} <- rpc(Config, supervisor, which_children, [emqttd_client_sup]), is_pid(Pid)],
+    [Length || Pid <- Connections, {message_queue_len, Length} <- [rpc(Config, erlang, process_info, [Pid, message_queue_len])]].
+
+waiting(Config, Count) -> until(fun() -> maps:get(waiting, stats(Config)) =:= Count end).
+
+%% Kafka has all there is.
+settled(Config) ->
+    until(fun() ->
+                  #{queued := Queued, spooled := Spooled} = stats(Config),
+                  Queued =:= 0 andalso Spooled =:= 0
+          end).
+
+%% Some hundred messages more.
+some_more(Config) ->
+    #{accepted := Before} = stats(Config),
+    until(fun() -> maps:get(accepted, stats(Config)) > Before + 500 end).
+
+until(Condition) -> until(Condition, 600).
+
+until(Condition, Tries) ->
+    case Condition() of
+        true -> ok;
+        false when Tries > 0 -> receive after 50 -> until(Condition, Tries - 1) end;
+        false -> {error, timeout}
+    end.
+
+%% The gap that was logged last.
+gap(Config) ->
+    {match, Gaps} = re:run(standin_broker:log(home(Config), "error.log"), "no hook was called for ([0-9]+) ms",
+                           [global, {capture, all_but_first, list}]),
+    [Last] = lists:last(Gaps),
+    list_to_integer(Last).
+
+%% The hooks that ours is registered at.
+hooks(Config) ->
+    lists:sort([Hook || Hook <- ['client.connected', 'client.disconnected', 'client.subscribe', 'client.unsubscribe',
+                                 'session.created', 'session.subscribed', 'session.unsubscribed', 'session.terminated',
+                                 'message.publish', 'message.delivered', 'message.acked'],
+                        Callback <- rpc(Config, emqttd_hooks, lookup, [Hook]), element(2, Callback) =:= emq_plugin_kafka]).
+
+adds_up(#{accepted := Accepted, success := Success, failed := Failed, dropped := Dropped, spooled := Spooled,
+          queued := Queued}) ->
+    ?assertEqual(Accepted, Success + Failed + Dropped + Spooled + Queued).
