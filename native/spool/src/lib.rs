@@ -185,7 +185,7 @@ impl Spool {
     }
 
     /// As [`Self::append`], and calls `with_sequence` with the number before anybody can see the record. The lock that all
-    /// appends take is held meanwhile.
+    /// appends take is held meanwhile: it must be quick, and call nothing of this spool.
     ///
     /// # Errors
     ///

@@ -271,7 +271,7 @@ fn knows_the_age_of_the_oldest_record() {
     assert_eq!(spool.stats().oldest_ms, None);
     spool.append(&[b"x"], 1).unwrap();
     told.wait_committed(1);
-    wait_until("it has aged", || spool.stats().oldest_ms.is_some_and(|age| (20..5000).contains(&age)));
+    wait_until("it has aged", || spool.stats().oldest_ms.is_some_and(|age| age >= 20));
     spool.ack(&[1]);
     assert_eq!(spool.stats().oldest_ms, None);
 }
