@@ -335,7 +335,10 @@ struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        lock(&self.0.pending).state = State::Failed;
+        let mut pending = lock(&self.0.pending);
+        if !pending.closed {
+            pending.state = State::Failed;
+        }
     }
 }
 

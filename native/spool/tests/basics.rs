@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Told, config, drain, open, temp_dir, wait_until};
-use emq_kafka_spool::{AppendError, Batch, OpenError, ReadError, Spool, State};
+use emq_kafka_spool::{AppendError, Batch, CloseError, OpenError, ReadError, Spool, State};
 
 #[test]
 fn gives_back_what_was_appended_in_order() {
@@ -163,6 +163,27 @@ fn is_full_at_max_size_and_goes_on_when_segments_are_freed() {
     assert!(told.rooms() > 0);
     assert_eq!(told.kinds(), ["full", "ok"]);
     assert_eq!(told.lost(), 0);
+}
+
+#[test]
+fn a_close_while_it_is_full_says_how_many_records_had_no_room() {
+    let dir = temp_dir();
+    let config = config(dir.path());
+    let (spool, told, _) = open(&config);
+    let record = vec![7_u8; 5000];
+    let mut accepted = 0;
+    wait_until("it is full", || {
+        accepted += u64::from(spool.append(&[&record], accepted + 1).is_ok());
+        spool.stats().state == State::Full
+    });
+    let error = spool.close().unwrap_err();
+    let lost = told.lost();
+    assert!(matches!(error, CloseError::Lost(count) if count == lost && lost > 0), "{error} {lost}");
+    assert_eq!(told.committed().len() as u64 + told.lost_tokens().len() as u64, accepted);
+    assert_eq!(spool.stats().records, accepted - lost);
+    drop(spool);
+    let recovery = open(&config).2;
+    assert_eq!((recovery.records, recovery.lost), (accepted - lost, 0));
 }
 
 #[test]
