@@ -116,16 +116,28 @@ fn segments_are_freed_recycled_and_never_more_than_max_size() {
     let (spool, told, _) = open(&config(dir.path()));
     let record = vec![7_u8; 1000];
     let mut reader = spool.reader().unwrap();
+    let mut epochs = std::collections::BTreeMap::new();
     for round in 0..200_u64 {
         for n in 0..20 {
             spool.append(&[&record], round * 20 + n + 1).unwrap();
         }
         let read = drain(&mut reader, 20);
         spool.ack(&read.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>());
+        for path in common::segments(dir.path()) {
+            // One may be freed meanwhile, and be in its next use.
+            if let Ok(bytes) = std::fs::read(&path)
+                && path.exists()
+            {
+                epochs.insert(path, bytes[16..24].to_vec());
+            }
+        }
         let on_disk = common::segment_bytes(dir.path());
         assert!(on_disk <= spool.stats().max_bytes, "{on_disk}");
     }
     assert_eq!(told.lost(), 0);
+    let uses = epochs.len();
+    assert!(uses > 10, "{uses}");
+    assert_eq!(epochs.into_values().collect::<std::collections::BTreeSet<_>>().len(), uses, "each use has its own");
     wait_until("segments are freed", || spool.stats().segments <= 2);
     wait_until("the count is right", || spool.stats().bytes == common::segment_bytes(dir.path()));
     let free = std::fs::read_dir(dir.path())

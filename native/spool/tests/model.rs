@@ -372,3 +372,35 @@ fn a_segment_in_the_wrong_place_is_kept_aside_and_costs_nothing() {
     assert_eq!(read_all(&spool).len(), 200);
     assert_eq!(told.corrupt(), 0);
 }
+
+#[test]
+fn what_an_earlier_use_left_in_a_recycled_segment_is_never_read() {
+    let dir = quick_temp_dir();
+    let mut world = World::new(dir.path());
+    world.append(5);
+    world.spool().close().unwrap();
+    let path = segments(dir.path())[0].clone();
+    let written = std::fs::read(&path).unwrap();
+    let mut at = 64;
+    for _ in 0..5 {
+        at += 24 + u32::from_le_bytes(written[at..at + 4].try_into().unwrap()) as usize;
+    }
+    // The very next record, whole, of this epoch or of another.
+    let epoch = u64::from_le_bytes(written[16..24].try_into().unwrap());
+    for (epoch, counts) in [(epoch, true), (epoch.wrapping_add(1), false), (epoch.wrapping_sub(1), false)] {
+        let mut tail = epoch.to_le_bytes().to_vec();
+        tail.extend(6_u64.to_le_bytes());
+        tail.extend(b"stale");
+        let mut frame = 5_u32.to_le_bytes().to_vec();
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&frame), &tail);
+        frame.extend(crc.to_le_bytes());
+        frame.extend(tail);
+        let mut bytes = written.clone();
+        bytes[at..at + frame.len()].copy_from_slice(&frame);
+        std::fs::write(&path, &bytes).unwrap();
+        let (spool, _, recovery) = open(&world.config);
+        assert_eq!((recovery.records, recovery.lost), (5 + u64::from(counts), 0));
+        assert_eq!(read_all(&spool).len(), 5 + usize::from(counts));
+        spool.close().unwrap();
+    }
+}
