@@ -136,6 +136,9 @@ fn acknowledge(spool: &Spool, done: &AtomicBool, seed: u64) {
 
 fn write(spool: &Spool, printer: &Printer, first: u64, count: u64) {
     let mut refused = 0;
+    let start = Instant::now();
+    // A record without an answer must not look like one that is late.
+    let patience = || assert!(start.elapsed() < Duration::from_secs(40), "a record was never answered");
     for number in first..first + count {
         loop {
             match spool.append(&[&payload(number)], number) {
@@ -152,11 +155,13 @@ fn write(spool: &Spool, printer: &Printer, first: u64, count: u64) {
         // One batch each, mostly.
         if number % 4 != 0 {
             while printer.answered.load(Ordering::Relaxed) + refused <= number - first {
+                patience();
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
     }
     while printer.answered.load(Ordering::Relaxed) + refused < count {
+        patience();
         std::thread::sleep(Duration::from_millis(1));
     }
     println!("notice state {}", spool.stats().state.name());

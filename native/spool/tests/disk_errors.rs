@@ -100,6 +100,16 @@ fn a_disk_that_fails_for_a_while_loses_what_it_says_and_nothing_else() {
     }
 }
 
+/// It never comes back: what was told to be lost stays lost, also after a restart, though some of it was written.
+#[test]
+fn a_disk_that_fails_for_good_loses_what_it_says_and_keeps_the_rest() {
+    let dir = quick_temp_dir();
+    let printed = write_with(dir.path(), &["fdatasync:error=EIO:when=15+".to_owned()]);
+    assert!(printed.noticed("state failed") && !printed.lost.is_empty(), "{printed:?}");
+    let numbers = recovered(dir.path(), &printed, "for good");
+    assert_eq!(numbers, printed.committed.iter().copied().collect::<Vec<_>>(), "{printed:?}");
+}
+
 /// A read that fails is reported and tried again; what stays unreadable is given up, and told.
 #[test]
 fn a_failed_read_is_tried_again_before_records_are_given_up() {

@@ -76,6 +76,10 @@ fn recover(dir: &Path, machine: &Machine) -> Result<(usize, usize), String> {
     if recovery.records != numbers.len() as u64 + told.corrupt() {
         return Err(format!("{} announced, {} read", recovery.records, numbers.len()));
     }
+    // A name never stands for a header that is not there.
+    if recovery.notes.iter().any(|note| note.contains(".bad")) {
+        return Err(format!("{:?}", recovery.notes));
+    }
     // Life goes on: new records do not get lost among what was found, in this run or the next.
     for number in 1_000_000..1_000_010 {
         spool.append(&[&payload(number)], number).unwrap();
@@ -92,17 +96,17 @@ fn recover(dir: &Path, machine: &Machine) -> Result<(usize, usize), String> {
 
 #[test]
 fn every_committed_record_survives_a_power_loss_and_nothing_stale_is_read() {
-    let failures = cuts(Ignore::Nothing, 600);
+    let failures = cuts(Ignore::Nothing, 400);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// The test above can fail: it does when the recorded syncs are taken for absent.
 #[test]
 fn the_simulation_notices_a_missing_fdatasync() {
-    assert!(!cuts(Ignore::Files, 40).is_empty());
+    assert!(!cuts(Ignore::Files, 25).is_empty());
 }
 
 #[test]
 fn the_simulation_notices_a_missing_fsync_of_the_directory() {
-    assert!(!cuts(Ignore::Names, 40).is_empty());
+    assert!(!cuts(Ignore::Names, 25).is_empty());
 }
