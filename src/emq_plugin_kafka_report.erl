@@ -44,10 +44,16 @@ notice(Now, {Kind, Text, Count}, #report{notices = Told} = Report) ->
         {At, Untold} when Now - At < ?NOTICES_EVERY_MS ->
             {[], Report#report{notices = Told#{Kind => {At, Untold + Count}}}};
         {_At, Untold} ->
-            {[[Text, more(Untold + Count - 1)]], Report#report{notices = Told#{Kind => {Now, 0}}, failing = true}};
+            {[[Text, more(Untold + Count - 1)]], told(Now, Kind, Report)};
         never ->
-            {[[Text, more(Count - 1)]], Report#report{notices = Told#{Kind => {Now, 0}}, failing = true}}
+            {[[Text, more(Count - 1)]], told(Now, Kind, Report)}
     end.
+
+%% That an earlier life left records in the spool is no failure, whose end would be told.
+told(Now, <<"spool recovery", _/binary>> = Kind, #report{notices = Told} = Report) ->
+    Report#report{notices = Told#{Kind => {Now, 0}}};
+told(Now, Kind, #report{notices = Told} = Report) ->
+    Report#report{notices = Told#{Kind => {Now, 0}}, failing = true}.
 
 more(0) -> "";
 more(Count) -> io_lib:format(" (and ~b more like that)", [Count]).

@@ -314,13 +314,13 @@ impl Settings {
             ("produce.max_waiters", self.produce.max_waiters.to_string()),
             ("on_failure", name_of(&FAILURES, self.produce.on_failure)),
             ("overflow", name_of(&OVERFLOWS, self.produce.block)),
-            ("spool", name_of(&SPOOLS, self.spool.mode)),
+            ("spool", self.shown_spool()),
             ("spool.dir", self.spool.dir.display().to_string()),
             ("spool.max_size", self.spool.max_size.to_string()),
             ("spool.segment_size", self.spool.segment_size.to_string()),
             ("spool.sync_interval", milliseconds(self.spool.sync_interval)),
             ("dead_letter.topic", self.dead_letter_topic.clone().unwrap_or_else(|| "none".to_owned())),
-            ("linger", self.linger.map_or_else(|| "auto".to_owned(), milliseconds)),
+            ("linger", self.linger.map_or_else(|| format!("auto ({})", milliseconds(self.linger())), milliseconds)),
             ("compression", self.compression.clone()),
             ("acks", self.acks.clone()),
             ("idempotence", if self.idempotence { "on" } else { "off" }.to_owned()),
@@ -333,6 +333,18 @@ impl Settings {
             self.rdkafka.iter().map(|(name, value)| (format!("rdkafka.{name}"), passthrough::redact(name, value))),
         );
         list
+    }
+}
+
+impl Settings {
+    /// `spool`, and what is in force where that is more.
+    fn shown_spool(&self) -> String {
+        let configured = name_of(&SPOOLS, self.spool.mode);
+        if self.spool.mode == SpoolMode::Overflow && self.spools_always() {
+            format!("{configured} (always: something is durable)")
+        } else {
+            configured
+        }
     }
 }
 

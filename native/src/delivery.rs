@@ -205,12 +205,24 @@ const fn is_final(error: RDKafkaErrorCode) -> bool {
 fn log(client: &Client, level: i32, facility: &str, message: &str) {
     const NAMES: [&str; 8] = ["Emerg", "Alert", "Critical", "Error", "Warning", "Notice", "Info", "Debug"];
     let name = usize::try_from(level).ok().and_then(|level| NAMES.get(level)).unwrap_or(&"Debug");
-    let text = format!("librdkafka {name} {facility}: {message}");
+    let text = format!("librdkafka {name} {facility}: {}", without_count(message));
     match level {
         // Asked for by the operator, who wants to see each.
         5.. => client.shared.notices.push(&text, text.clone()),
         _ => client.shared.notices.push(facility, text),
     }
+}
+
+/// The notices are counted, librdkafka need not count them too: `(after 0ms in state CONNECT, 7 identical error(s) suppressed)`.
+fn without_count(message: &str) -> String {
+    let counted = |text: &str| {
+        text.rsplit_once(", ")
+            .filter(|(_, tail)| {
+                tail.trim_start_matches(|c: char| c.is_ascii_digit()) == " identical error(s) suppressed)"
+            })
+            .map(|(head, _)| format!("{head})"))
+    };
+    counted(message).unwrap_or_else(|| message.to_owned())
 }
 
 fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
@@ -271,6 +283,15 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_the_log_is_counted_once() {
+        let counted = "Connect failed (after 0ms in state CONNECT, 137 identical error(s) suppressed)";
+        assert_eq!(without_count(counted), "Connect failed (after 0ms in state CONNECT)");
+        for plain in ["Connect failed (after 0ms in state CONNECT)", "a, b"] {
+            assert_eq!(without_count(plain), plain);
+        }
+    }
 
     #[test]
     fn errors_have_names_like_drop_reasons() {

@@ -4,6 +4,7 @@
 //! came straight from hooks before the main log's unread ones, which therefore cannot simply be appended to it. Replay reads
 //! both and merges them by the order of the records (see `replay`).
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -337,7 +338,7 @@ fn next_life(dir: &Path) -> std::io::Result<u64> {
     };
     let life = last + 1;
     let new = dir.join("life.new");
-    let file = std::fs::File::create(&new)?;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     std::io::Write::write_all(&mut &file, format!("{life}\n").as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&new, &path)?;

@@ -367,3 +367,35 @@ fn what_kafka_refuses_for_good_goes_to_the_dead_letter_topic_with_the_reason() {
         assert!(size > 30_000 && (10_000..20_000).contains(&cut), "{size}, {cut}");
     }
 }
+
+#[test]
+fn the_age_of_the_oldest_record_is_that_of_one_which_kafka_has_not() {
+    for restart in [false, true] {
+        let (dir, cluster) = (TempDir::new(), cluster(1));
+        let handle = Handle::default();
+        let settings = || spooling(&cluster.bootstrap_servers(), &dir, "always", &[]);
+        handle.open(settings(), "n@h").expect("opened");
+        publish_numbers(&handle, "a", 0..10);
+        wait_for(&handle, "the first records", |s| s.success == 10);
+        let first = Instant::now();
+        while first.elapsed() < Duration::from_millis(2500) {
+            assert_eq!(handle.spool().and_then(|spool| spool.oldest_ms), None);
+            std::thread::yield_now();
+        }
+        cluster.broker_down(1).expect("down");
+        if restart {
+            handle.close(LONG);
+            handle.open(settings(), "n@h").expect("opened");
+        }
+        publish_numbers(&handle, "a", 10..20);
+        // Until it is on disk, its age is not known.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut age = None;
+        while age.is_none() {
+            assert!(Instant::now() < deadline, "no age");
+            age = handle.spool().and_then(|spool| spool.oldest_ms);
+        }
+        assert!(age < Some(2000), "{age:?} ms, of a record that Kafka has; restart: {restart}");
+        handle.close(LONG);
+    }
+}

@@ -81,6 +81,10 @@ impl Log {
     }
 
     fn oldest(&mut self, watermark: u64) -> Option<u64> {
+        // What is not on disk yet has no mark.
+        if self.durable <= watermark {
+            return None;
+        }
         while self.marks.get(1).is_some_and(|(sequence, _)| *sequence <= watermark + 1) {
             self.marks.pop_front();
         }
