@@ -9,7 +9,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 13, title => "topic authorisation denied", modes => [async_off, async, always, durable], boot => manual,
+    #{number => 13, title => "topic authorisation denied", modes => [async_off, async, always, durable, sync], boot => manual,
       partitions => none}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
