@@ -124,16 +124,11 @@ settings(Settings) ->
                                [["emq.plugin.kafka.", Key, " = ", Value, "\n"]
                                 || {Key, Value} <- Basic ++ of_mode(mode()) ++ Settings]).
 
-of_mode(async_off) -> known([{"produce", "async"}, {"spool", "off"}]);
+of_mode(async_off) -> [{"produce", "async"}, {"spool", "off"}];
 of_mode(async) -> [{"produce", "async"}, {"spool", "overflow"}];
 of_mode(always) -> [{"produce", "async"}, {"spool", "always"}];
 of_mode(durable) -> [{"produce", "durable"}];
 of_mode(sync) -> [{"produce", "sync"}].
-
-%% The plugin before it had a spool is what `async_off' says.
-known(Settings) ->
-    {ok, Schema} = file:read_file(filename:join([os:getenv("PROJECT_ROOT"), "priv", "emq_plugin_kafka.schema"])),
-    [Setting || {Key, _} = Setting <- Settings, binary:match(Schema, list_to_binary(["kafka.", Key, "\""])) =/= nomatch].
 
 %% @doc Starts the broker and waits until the plugin runs and clients can connect.
 -spec boot() -> ok.
