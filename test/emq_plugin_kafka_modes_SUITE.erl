@@ -8,7 +8,8 @@
 -export([durable_acknowledges_while_kafka_is_down/1, sync_acknowledges_what_kafka_has/1,
          sync_ends_the_connection_while_kafka_is_down/1, a_rule_has_its_own_mode/1,
          a_timeout_leaves_no_message_behind/1, a_stop_answers_those_who_wait/1,
-         what_does_not_wait_is_acknowledged_at_once/1, a_stop_hands_its_backlog_to_the_spool/1,
+         what_does_not_wait_is_acknowledged_at_once/1, a_full_queue_holds_publishers_until_there_is_room/1,
+         a_stop_hands_its_backlog_to_the_spool/1,
          a_save_in_the_dashboard_loses_only_what_no_hook_saw/1, a_reload_loses_and_reorders_nothing/1,
          a_reload_changes_rules_and_hooks/1, a_wrong_reload_changes_nothing/1, a_reload_mends_a_degraded_start/1,
          wrong_settings_start_degraded_with_their_keys/1, the_commands_are_there_while_the_plugin_runs/1]).
@@ -25,7 +26,8 @@ suite() -> [{timetrap, {seconds, 120}}].
 all() ->
     [durable_acknowledges_while_kafka_is_down, sync_acknowledges_what_kafka_has,
      sync_ends_the_connection_while_kafka_is_down, a_rule_has_its_own_mode, a_timeout_leaves_no_message_behind,
-     a_stop_answers_those_who_wait, what_does_not_wait_is_acknowledged_at_once, a_stop_hands_its_backlog_to_the_spool,
+     a_stop_answers_those_who_wait, what_does_not_wait_is_acknowledged_at_once,
+     a_full_queue_holds_publishers_until_there_is_room, a_stop_hands_its_backlog_to_the_spool,
      a_save_in_the_dashboard_loses_only_what_no_hook_saw, a_reload_loses_and_reorders_nothing,
      a_reload_changes_rules_and_hooks, a_wrong_reload_changes_nothing, a_reload_mends_a_degraded_start,
      wrong_settings_start_degraded_with_their_keys, the_commands_are_there_while_the_plugin_runs].
@@ -168,6 +170,34 @@ what_does_not_wait_is_acknowledged_at_once(Config) ->
                           end),
     ?assert(Time < 10000000).
 
+%% Memory is full and there is no spool: the publisher waits for room, which a reload makes.
+a_full_queue_holds_publishers_until_there_is_room(Config) ->
+    Full = [{spool, off}, {overflow, block}, {queue_max_messages, 5}, {server, ?NOBODY}],
+    ok = set_and_restart(Config, [{produce_timeout, 300} | Full]),
+    #{dropped_by := #{queue_full := Before}} = stats(Config),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"held">>}),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 5)],
+    %% In vain: dropped, and acknowledged, as async is.
+    ?assertMatch({Time, ok} when Time >= 300000, timer:tc(fun() -> mqtt_client:publish(Client, <<"t">>, <<"0">>, 1) end)),
+    ?assertMatch(#{dropped_by := #{queue_full := After}} when After =:= Before + 1, stats(Config)),
+    %% Those of QoS 0 do not wait.
+    ok = mqtt_client:publish(Client, <<"t">>, <<"0">>, 0),
+    ok = mqtt_client:ping(Client),
+    ?assertMatch(#{dropped_by := #{queue_full := After}} when After =:= Before + 2, stats(Config)),
+    Lines = [{"spool", "off"}, {"overflow", "block"}, {"queue.max_messages", "5"}, {"produce.timeout", "60s"} | rules()],
+    ok = conf(Config, topic(Config), [{"server", ?NOBODY} | Lines]),
+    {0, _} = ctl(Config, ["reload"]),
+    {_, Monitor} = spawn_monitor(fun() ->
+                                         [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- [6, 7, 8]],
+                                         exit(published)
+                                 end),
+    ok = waiting(Config, 1),
+    ok = conf(Config, topic(Config), Lines),
+    {0, _} = ctl(Config, ["reload"]),
+    receive {'DOWN', Monitor, process, _, Result} -> ?assertEqual(published, Result) end,
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"held">> => lists:seq(1, 8)}, numbers(kafka_reader:records(topic(Config), 8))).
+
 %% Stop, start, change.
 
 a_stop_hands_its_backlog_to_the_spool(Config) ->
@@ -215,7 +245,7 @@ a_save_in_the_dashboard_loses_only_what_no_hook_saw(Config) ->
     Gap = gap(Config),
     ct:pal("~b records, ~b messages that no hook saw in ~b ms",
            [length(Records), lists:sum([length(Run) || {_, Run} <- Missing]), Gap]),
-    ?assert(Gap >= 500 andalso Gap < 3000).
+    ?assert(Gap >= 500 andalso Gap < 20000).
 
 %% Nothing that was acknowledged is missing, nothing came twice, each client's messages are in their order.
 a_reload_loses_and_reorders_nothing(Config) ->

@@ -4,6 +4,7 @@
 //! `dropped.closed`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,9 @@ pub struct Handle {
     gate: ArcSwapOption<Gate>,
     /// Held by whoever opens, closes or exchanges.
     lifecycle: Mutex<Lifecycle>,
+    /// Whether the last pipeline disconnected publishers whose records were not safe: one that comes while there is none is not
+    /// acknowledged either.
+    disconnects: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -142,6 +146,7 @@ impl Handle {
         match opened {
             Ok(open) => {
                 open.pipeline.intake().release(Vec::new());
+                self.disconnects.store(open.pipeline.disconnects(), Ordering::Release);
                 self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
                 lifecycle.open = Some(open);
                 Ok(true)
@@ -255,6 +260,7 @@ impl Handle {
         let next = self.pipeline(settings, open.store.clone(), node)?;
         let last = std::mem::replace(&mut open.pipeline, Arc::clone(&next));
         self.shared.resize(next.settings());
+        self.disconnects.store(next.disconnects(), Ordering::Release);
         self.empty(Some(&next));
         if let Some(replay) = open.replay.take() {
             replay.stop();
@@ -313,16 +319,26 @@ impl Handle {
     pub fn submit(&self, event: &Event<'_>, publisher: &Publisher<'_>, dirty: bool) -> Outcome {
         let gate = self.gate.load();
         let Some(Gate(pipeline)) = gate.as_deref() else {
-            self.shared.metrics.dropped(DropReason::Closed);
-            if let Publisher::Again { id, .. } = publisher {
-                self.shared.waiters.withdraw(*id);
-            }
-            return Outcome::Dropped(DropReason::Closed.name().into());
+            return self.closed(publisher);
         };
         if !dirty && pipeline.is_heavy(event) {
             return Outcome::Heavy;
         }
         pipeline.submit(event, publisher)
+    }
+
+    /// A callback that was on its way when the pipeline was closed.
+    fn closed(&self, publisher: &Publisher<'_>) -> Outcome {
+        let reason = DropReason::Closed;
+        self.shared.metrics.dropped(reason);
+        if let Publisher::Again { id, .. } = publisher {
+            self.shared.waiters.withdraw(*id);
+        }
+        if matches!(publisher, Publisher::Hurried) || !self.disconnects.load(Ordering::Acquire) {
+            return Outcome::Dropped(reason.name().into());
+        }
+        self.shared.waiters.count_disconnected();
+        Outcome::Refused(reason.name().into())
     }
 
     /// A caller that was told to wait for room waits no longer; if it was told of some, it finds that in its mailbox.

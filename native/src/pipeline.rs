@@ -328,6 +328,12 @@ impl Pipeline {
         }
     }
 
+    /// Whether some rule wants a publisher disconnected whose record is not safe.
+    #[must_use]
+    pub fn disconnects(&self) -> bool {
+        self.routes(EventKind::MessagePublish).iter().any(|route| route.disconnects)
+    }
+
     /// Whether librdkafka has given the producer up.
     #[must_use]
     pub fn is_fatal(&self) -> bool {

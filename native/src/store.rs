@@ -45,6 +45,8 @@ pub struct Store {
     handover: Mutex<Option<Arc<Spool>>>,
     /// Whether the handover log has records that no producer was handed yet.
     handover_pending: AtomicBool,
+    /// Whether the handover log has got records since it was opened.
+    handover_written: AtomicBool,
     settings: SpoolSettings,
     handover_size: u64,
     life: u64,
@@ -72,6 +74,7 @@ impl Store {
             main,
             handover: Mutex::new(None),
             handover_pending: AtomicBool::new(false),
+            handover_written: AtomicBool::new(false),
             settings: spool,
             handover_size,
             life,
@@ -182,6 +185,7 @@ impl Store {
             });
             if appended.is_ok() {
                 self.handover_pending.store(true, Ordering::Release);
+                self.handover_written.store(true, Ordering::Release);
                 self.shared.budget.release(1, record.cost);
             }
             appended.is_ok()
@@ -209,17 +213,18 @@ impl Store {
         result.is_ok()
     }
 
-    /// The readers of both logs, from the first unacknowledged record on: for a new producer, when the old one is gone. The
-    /// handover log is closed and opened for that, so that all of it is on disk.
+    /// The readers of both logs, from the first unacknowledged record on: for a new producer, when the old one is gone. A
+    /// handover log that was written to is closed and opened for that, so that all of it is on disk.
     ///
     /// # Errors
     ///
     /// The handover log cannot be opened again.
     pub fn readers(&self) -> Result<(Option<Reader>, Option<Reader>), OpenError> {
-        let opened = self.handover_log().take();
-        if let Some(log) = opened {
-            self.close_log(&log);
-            drop(log);
+        if self.handover_written.swap(false, Ordering::AcqRel) {
+            let written = self.handover_log().take();
+            if let Some(log) = written {
+                self.close_log(&log);
+            }
             self.open_handover().map_err(|error| OpenError::Spool(error.to_string()))?;
         }
         let handover = self.handover_log().as_ref().and_then(|log| log.reader());

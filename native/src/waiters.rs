@@ -227,10 +227,9 @@ impl Waiters {
         }
     }
 
-    /// Answers everybody: nothing more will come.
+    /// Answers everybody: nothing more will come. Who waits for room is told of some, and learns the rest when it comes again.
     pub fn refuse_all(&self, refusal: &'static str) {
-        self.blocked().clear();
-        self.blocked_count.store(0, Ordering::SeqCst);
+        self.tell_of_room(usize::MAX);
         for shard in &self.shards {
             let mut shard = lock(shard);
             let waiting: Vec<_> = shard.iter().filter(|(_, waiter)| waiter.sealed).map(|(id, _)| *id).collect();
@@ -467,11 +466,14 @@ mod tests {
         assert_eq!(waiters.seal(id, true), None);
         let late = coming.begin(&waiters).expect("room");
         waiters.expect(late);
+        let blocked = Mailbox::default();
+        waiters.block(blocked.begin(&waiters).expect("room"));
         waiters.refuse_all("closed");
+        assert_eq!(blocked.take(), [Answer::Room]);
         assert_eq!(waiting.take(), [Answer::Refused("closed".into())]);
         assert_eq!(coming.take(), []);
         assert_eq!(waiters.seal(late, true), Some(Err("closed".into())));
-        assert_eq!(waiters.count(), 0);
+        assert_eq!(waiters.count(), 1, "the one that comes again");
     }
 
     #[test]

@@ -72,6 +72,9 @@ fn a_refused_record_is_told_and_a_stop_answers_who_still_waits() {
     let closed = handle.close(LONG).expect("it was open");
     assert_eq!(mailbox.receive("the stop"), (id, Answer::Refused("closed".into())));
     assert_eq!(closed.spooled, 1, "the record itself is kept");
+    // A callback that was on its way: what is not stored is not acknowledged.
+    assert_eq!(mailbox.submit(&handle, &publish(b"a", b"3")), Outcome::Refused("closed".into()));
+    assert_eq!(submit(&handle, &publish(b"a", b"4")), dropped(DropReason::Closed));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Throughput beside a plain file: `cargo run --release -p emq_kafka_spool --example bench [DIR]`.
+//! Throughput beside a plain file: `cargo run --release -p emq_kafka_spool --example bench [DIR [WAITERS..]]`.
 //!
 //! With W waiters there are W records on their way at a time, each waited for: as soon as one is committed, its waiter
 //! appends the next. `raw` is the least that any log could do: records copied into a buffer and appended to one file that
@@ -136,7 +136,8 @@ fn main() {
     let dir = Path::new(&dir);
     println!("records of {RECORD} B, medians of {ROUNDS} rounds of {TIME:?}, in {}\n", dir.display());
     println!("waiters  raw/s      spool/s    of raw   read too/s of raw");
-    for waiters in [0, 1, 100, 1000] {
+    let chosen: Vec<usize> = std::env::args().skip(2).map(|count| count.parse().unwrap()).collect();
+    for waiters in if chosen.is_empty() { vec![0, 1, 100, 1000] } else { chosen } {
         let (mut raws, mut alone, mut read) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             raws.push(raw(&dir.join("raw"), waiters));

@@ -127,15 +127,18 @@ impl Head {
     }
 }
 
-/// The frames at the start of `frames` that fit into `room`, given their epoch and CRC: how many bytes they are and the
-/// last one's sequence number; `None` when not even one fits.
+/// Sealed and written at once, unless one record is larger: what is still in the processor's cache.
+const CHUNK: usize = 256 * 1024;
+
+/// The first of `frames`, as many as fit into `room` and a chunk, are given their epoch and CRC. The answer is how many
+/// bytes they are and the last one's sequence number; `None` when not even one fits into `room`.
 pub(crate) fn seal(frames: &mut [u8], epoch: u64, room: u64) -> Option<(usize, u64)> {
     let mut rest = frames;
     let mut sealed = None;
     let mut total = 0;
     while let Some(head) = Head::of(rest) {
         let Some((frame, behind)) = rest.split_at_mut_checked(FRAME + head.length) else { break };
-        if (total + frame.len()) as u64 > room {
+        if (total + frame.len()) as u64 > room || (total > 0 && total + frame.len() > CHUNK) {
             break;
         }
         if let Some((length, tail)) = frame.split_first_chunk_mut::<4>()

@@ -185,7 +185,7 @@ impl Spool {
     }
 
     /// As [`Self::append`], and calls `with_sequence` with the number before anybody can see the record. The lock that all
-    /// appends take is held meanwhile.
+    /// appends take is held meanwhile: it must be quick, and call nothing of this spool.
     ///
     /// # Errors
     ///
@@ -335,7 +335,10 @@ struct Gone(Arc<Shared>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        lock(&self.0.pending).state = State::Failed;
+        let mut pending = lock(&self.0.pending);
+        if !pending.closed {
+            pending.state = State::Failed;
+        }
     }
 }
 

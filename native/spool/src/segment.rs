@@ -124,6 +124,13 @@ impl Files {
         }
     }
 
+    /// Deletes the files that wait for their next use.
+    pub fn discard_spares(&mut self) {
+        for path in std::mem::take(&mut self.spares) {
+            self.delete(&path, self.segment_size);
+        }
+    }
+
     fn delete(&self, path: &Path, size: u64) {
         self.delete_name(path);
         self.used.fetch_sub(size, Ordering::Relaxed);

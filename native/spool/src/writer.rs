@@ -101,19 +101,16 @@ impl Writer {
             if work.reclaim {
                 self.reclaim();
             }
-            if work.flush {
-                self.flush(work.close);
-            }
             if work.room && self.retry_at.is_none() {
                 self.shared.events.room();
             }
+            let lost = self.lost;
+            if work.flush {
+                self.flush(work.close);
+            }
             if work.close {
-                if !self.held.is_empty() {
-                    let error = io::Error::other("the spool was closed before there was room for them");
-                    self.lose(&error);
-                    return self.lost;
-                }
-                return 0;
+                self.lose(&io::Error::other("the spool was closed before there was room for them"));
+                return self.lost - lost;
             }
         }
     }
@@ -358,6 +355,8 @@ impl Writer {
             result = self.files.release(&entry.segment, entry.size, entry.reusable);
         }
         if let Err(error) = result.and_then(|()| self.files.sync_names()) {
+            // Under which name a crash leaves them is not known: they must not get a new header.
+            self.files.discard_spares();
             self.shared.events.notice("reclaim", format!("a segment could not be freed: {error}"));
         }
     }
