@@ -41,8 +41,8 @@ shown(Certificate) ->
 seen(Listener, #{seen := {Authority, What}}) ->
     {_, Said} = faults_kafka:shell(["openssl s_client -connect ", faults_cluster:address(Listener), " -verify_ip 127.0.0.1 -CAfile ",
                                     faults_cluster:certificate_file(Authority), " </dev/null 2>&1 | grep -i 'verif'"]),
-    Line = hd(string:lexemes(Said ++ "\n", "\n")),
-    [{string:find(Said, What) =/= nomatch, ["openssl: ", Line]}];
+    [{string:find(Said, What) =/= nomatch,
+      ["openssl: ", [Line || Line <- lists:sublist([L || L <- string:lexemes(Said, "\n"), string:find(L, What) =/= nomatch], 1)]]}];
 seen(_Listener, _Fault) ->
     [].
 
