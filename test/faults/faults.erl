@@ -49,7 +49,11 @@ judged(error, _Runs, _Args) ->
 judged(ok, Runs, Args) ->
     ok = faults_rig:install(),
     Start = erlang:monotonic_time(second),
-    Results = [report(run(Module, About, Mode)) || {Module, About, Mode} <- Runs],
+    Results = lists:foldl(fun({Module, About, Mode}, Before) ->
+                                  SoFar = Before ++ [report(run(Module, About, Mode))],
+                                  _ = faults_report:write(SoFar, erlang:monotonic_time(second) - Start, Args),
+                                  SoFar
+                          end, [], Runs),
     ok = faults_rig:uninstall(),
     faults_report:total(Results, erlang:monotonic_time(second) - Start, Args).
 

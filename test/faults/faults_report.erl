@@ -1,7 +1,7 @@
 %% What the suite tells: a line for each run, the table in _build/faults/results.md, the total.
 -module(faults_report).
 
--export([line/1, passed/1, total/3]).
+-export([line/1, passed/1, write/3, total/3]).
 
 -spec passed(map()) -> boolean().
 passed(#{problems := [], evidence := [_ | _] = Evidence}) -> lists:all(fun({Seen, _}) -> Seen end, Evidence);
@@ -39,13 +39,19 @@ numbers(_) ->
 lost(Lost) when map_size(Lost) =:= 0 -> "0";
 lost(Lost) -> lists:join(" ", [[Reason, "=", integer_to_list(N)] || {Reason, N} <- lists:sort(maps:to_list(Lost))]).
 
-%% @doc 'N passed, N failed', and the table. The runner's exit code: nothing run is no success.
--spec total([map()], non_neg_integer(), [string()]) -> 0 | 1.
-total(Results, Seconds, Args) ->
+%% @doc Writes the table of what has run so far, so that a run that is ended early leaves one, too.
+-spec write([map()], non_neg_integer(), [string()]) -> {file:filename(), Total :: iodata(), Failed :: non_neg_integer()}.
+write(Results, Seconds, Args) ->
     Failed = length([R || #{passed := false} = R <- Results]),
     Total = io_lib:format("~b passed, ~b failed, in ~b s", [length(Results) - Failed, Failed, Seconds]),
     File = filename:join(os:getenv("FAULTS_DIR"), "results.md"),
     ok = file:write_file(File, unicode:characters_to_binary(table(Results, Total, Args))),
+    {File, Total, Failed}.
+
+%% @doc 'N passed, N failed', and where the table is. The runner's exit code: nothing run is no success.
+-spec total([map()], non_neg_integer(), [string()]) -> 0 | 1.
+total(Results, Seconds, Args) ->
+    {File, Total, Failed} = write(Results, Seconds, Args),
     io:format("~n~s (table: ~s)~n", [Total, File]),
     exit_code(Failed, Results).
 

@@ -4,7 +4,7 @@
 
 -export([install/0, uninstall/0, up/3, down/0, observe/1, broker/2]).
 -export([boot/0, boot/1, boot/2, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
--export([load/1, finish/1, stats/0, most/1, backlog/0, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
+-export([load/1, finish/1, stats/0, in_flight/0, most/1, backlog/0, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
 -export_type([mode/0]).
 
@@ -124,16 +124,11 @@ settings(Settings) ->
                                [["emq.plugin.kafka.", Key, " = ", Value, "\n"]
                                 || {Key, Value} <- Basic ++ of_mode(mode()) ++ Settings]).
 
-of_mode(async_off) -> known([{"produce", "async"}, {"spool", "off"}]);
+of_mode(async_off) -> [{"produce", "async"}, {"spool", "off"}];
 of_mode(async) -> [{"produce", "async"}, {"spool", "overflow"}];
 of_mode(always) -> [{"produce", "async"}, {"spool", "always"}];
 of_mode(durable) -> [{"produce", "durable"}];
 of_mode(sync) -> [{"produce", "sync"}].
-
-%% The plugin before it had a spool is what `async_off' says.
-known(Settings) ->
-    {ok, Schema} = file:read_file(filename:join([os:getenv("PROJECT_ROOT"), "priv", "emq_plugin_kafka.schema"])),
-    [Setting || {Key, _} = Setting <- Settings, binary:match(Schema, list_to_binary(["kafka.", Key, "\""])) =/= nomatch].
 
 %% @doc Starts the broker and waits until the plugin runs and clients can connect.
 -spec boot() -> ok.
@@ -261,6 +256,13 @@ finish(Load) ->
 
 -spec stats() -> map().
 stats() -> rpc(?PLUGIN, stats, []).
+
+%% @doc What may be on its way to Kafka, asked right before connections are cut: Kafka may have some of it, and nobody knows.
+%% A producer that is replaced then sends it again. A tenth of a second's worth may come between the question and the cut.
+-spec in_flight() -> non_neg_integer().
+in_flight() ->
+    #{queued := Queued, spooled := Spooled} = stats(),
+    Queued + Spooled + 200.
 
 %% @doc What the sampler saw in this life of the VM.
 -spec samples() -> [map()].

@@ -13,6 +13,7 @@ about() ->
 run(_Mode) ->
     Load = faults_rig:load(#{}),
     ok = faults_load:await(Load, acked, 500),
+    InFlight = faults_rig:in_flight(),
     ok = faults_proxy:mode(faults_rig:proxy(), refuse),
     ok = faults_load:await(Load, acked, 2000),
     Before = faults_load:acked(Load),
@@ -23,7 +24,7 @@ run(_Mode) ->
     Most = faults_rig:backlog(),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     ok = faults_load:await(Load, acked, 2000),
-    #{losses => {gap, Gap},
+    #{losses => {gap, Gap}, duplicates => InFlight,
       evidence => [{Most >= 2000, io_lib:format("saved with a backlog of up to ~b records; the new setting is in force", [Most])},
                    faults_said:crashes(), ended(faults_load:lost(Load))]}.
 

@@ -9,7 +9,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 13, title => "topic authorisation denied", modes => [async_off, async, always, durable], boot => manual,
+    #{number => 13, title => "topic authorisation denied", modes => [async_off, async, always, durable, sync], boot => manual,
       partitions => none}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
@@ -65,6 +65,7 @@ refused(Least) ->
 served(N) ->
     #{success := Before, failed := Failed} = faults_rig:stats(),
     Load = faults_rig:load(#{clients => 1, limit => 1, name => "probe" ++ integer_to_list(N) ++ "_"}),
+    ok = faults_load:await(Load, acked, 1),
     _ = faults_rig:finish(Load),
     Came = faults_wait:until("an outcome", fun() -> outcome(Before, Failed) end, 60000),
     again(Came, N).

@@ -14,7 +14,7 @@ about() ->
       boot => manual, partitions => none}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
-run(Mode) ->
+run(_Mode) ->
     Topic = faults_rig:topic(),
     Proxy = faults_proxy:start(?PORT),
     Address = "127.0.0.1:" ++ integer_to_list(?PORT),
@@ -36,23 +36,21 @@ run(Mode) ->
     Held = faults_wait:until("records under way", fun() -> more(faults_proxy:held(Proxy)) end, 30000),
     ok = faults_cluster:delete(Topic),
     ok = faults_proxy:mode(Proxy, pass),
-    Missed = faults_wait:until("the plugin has noticed", fun() -> noticed(faults_proxy:passed(Proxy)) end, 60000),
+    Missed = faults_wait:until("the plugin has noticed", fun noticed/0, 60000),
     ok = faults_cluster:topic(Topic, 3),
     #{success := Then} = faults_rig:stats(),
     _ = faults_wait:until("records arrive in the new topic", fun() -> maps:get(success, faults_rig:stats()) > Then end, 60000),
     ok = faults_load:await(Load, acked, 2000),
     #{read => fun(Name) -> Old ++ [New#{offset := Offset + ?LATER} || #{offset := Offset} = New <- faults_cluster:read(Name)] end,
-      losses => losses(Mode),
+      losses => {counted, [unknown_topic, <<"unknown_topic">>, <<"unknown_topic_or_partition">>, <<"unknown_partition">>]},
       evidence => [{Held > 1000, io_lib:format("~b bytes under way when the topic was deleted", [Held])},
                    {true, Missed}, faults_said:crashes()]}.
-
-losses(_) -> {counted, [unknown_topic, <<"unknown_topic">>, <<"unknown_topic_or_partition">>, <<"unknown_partition">>]}.
 
 more(N) when N > 1000 -> N;
 more(_) -> false.
 
 %% Records given up, or the log.
-noticed(_Passed) ->
+noticed() ->
     #{failed := Failed, dropped := Dropped} = faults_rig:stats(),
     seen(Failed + Dropped, faults_rig:logged("unknown topic|unknown_topic")).
 

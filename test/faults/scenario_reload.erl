@@ -13,6 +13,7 @@ about() ->
 run(Mode) ->
     Load = faults_rig:load(#{clients => clients(Mode)}),
     ok = faults_load:await(Load, acked, 500),
+    InFlight = faults_rig:in_flight(),
     ok = faults_proxy:mode(faults_rig:proxy(), refuse),
     true = faults_wait:until("a backlog", fun() -> faults_rig:backlog() >= backlog(Mode) end, 60000),
     ok = faults_rig:settings([{"compression", "gzip"}]),
@@ -21,7 +22,8 @@ run(Mode) ->
     Most = faults_rig:backlog(),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     ok = faults_load:await(Load, acked, 2000),
-    #{evidence => [{Status =:= 0, ["reload said: ", string:trim(Said)]},
+    #{duplicates => InFlight,
+      evidence => [{Status =:= 0, ["reload said: ", string:trim(Said)]},
                    {Most >= backlog(Mode), io_lib:format("with a backlog of up to ~b records", [Most])},
                    faults_said:crashes()]}.
 

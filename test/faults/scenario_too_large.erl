@@ -13,7 +13,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 9, title => "message too large", modes => [async_off, async, always, durable], boot => manual, partitions => none}.
+    #{number => 9, title => "message too large", modes => [async_off, async, always, durable, sync], boot => manual, partitions => none}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
@@ -50,7 +50,7 @@ published(Name, Size) ->
     _ = faults_rig:finish(Load),
     ok.
 
-buries(Mode) -> Mode =:= async orelse Mode =:= durable.
+buries(Mode) -> lists:member(Mode, [async, durable, sync]).
 
 buried(Mode, Dead) ->
     [{"dead_letter.topic", Dead} || buries(Mode)].
@@ -64,4 +64,4 @@ letters(true, Dead) ->
     Whole = [Value || #{key := <<"big", _/binary>>, value := Value} <- Records, byte_size(Value) =:= ?BIG],
     [{length(Whole) =:= ?EACH, io_lib:format("~b whole values of ~b bytes", [length(Whole), ?BIG])},
      {Sizes =:= lists:duplicate(?EACH, integer_to_binary(?HUGE)), io_lib:format("~b values cut, once ~0p bytes", [length(Sizes), lists:usort(Sizes)])}
-     | faults_dead_letters:check(Records, [<<"message_size_too_large">>])].
+     | faults_dead_letters:check(Records, [<<"message_size_too_large">>, <<"too_large">>])].

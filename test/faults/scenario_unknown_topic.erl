@@ -7,7 +7,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 10, title => "topic unknown, no auto-creation", modes => [async_off, async, durable], boot => manual,
+    #{number => 10, title => "topic unknown, no auto-creation", modes => [async_off, async, durable, sync], boot => manual,
       partitions => none}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().

@@ -14,6 +14,7 @@ about() ->
 run(Mode) ->
     Load = faults_rig:load(#{clients => clients(Mode)}),
     ok = faults_load:await(Load, acked, 500),
+    InFlight = faults_rig:in_flight(),
     ok = faults_proxy:mode(faults_rig:proxy(), outage(Mode)),
     true = faults_wait:until("a backlog", fun() -> faults_rig:backlog() >= backlog(Mode) end, 60000),
     Before = faults_load:acked(Load),
@@ -25,7 +26,7 @@ run(Mode) ->
     Gap = faults_load:acked(Load) - Before + 20 * clients(Mode),
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     ok = faults_load:await(Load, acked, 2000),
-    #{losses => {gap, Gap},
+    #{losses => {gap, Gap}, duplicates => InFlight,
       evidence => [{true, io_lib:format("stopped in ~b ms, with a backlog of up to ~b records",
                                         [Stop, faults_rig:backlog()])},
                    faults_said:crashes() | quick(Mode, Stop)]}.

@@ -14,7 +14,8 @@ run(Mode) ->
     faults_security:run(Mode, fun fault/0).
 
 fault() ->
-    #{listener => "SSL", wrong => faults_security:tls("ca"), certificate => "wrong_name", cause => "(hostname|ip address) mismatch",
+    #{listener => "SSL", wrong => faults_security:tls("ca"), certificate => "wrong_name", cause => "certificate verify failed",
+      seen => {"ca", "IP address mismatch"},
       mend => fun() -> mended() end}.
 
 mended() ->
