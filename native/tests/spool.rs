@@ -19,10 +19,10 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const LONG: Duration = Duration::from_secs(20);
 
-fn spooling(server: &str, dir: &TempDir, mode: &str, more: &[(&str, &str)]) -> Settings {
+fn spooling(server: &str, dir: &TempDir, spool: &str, more: &[(&str, &str)]) -> Settings {
     let spool =
         [("spool", mode), ("spool_dir", dir.text()), ("spool_segment_size", "1048576"), ("spool_max_size", "67108864")];
-    settings(server, &spool.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    settings(server, &base.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
 fn publish_numbers(handle: &Handle, client: &str, numbers: std::ops::Range<u64>) {
@@ -351,7 +351,7 @@ fn what_kafka_refuses_for_good_goes_to_the_dead_letter_topic_with_the_reason() {
         publish_numbers(&handle, "a", 0..1);
         let counters = wait_for(&handle, "a dead letter", |s| s.dead_lettered == 1);
         assert_eq!(counters.failed.get("topic_authorization_failed"), Some(&1), "{mode}");
-        assert!(matches!(submit(&handle, &publish(b"a", &[b'x'; 30_000])), Outcome::Queued(_)), "{mode}");
+        assert!(matches!(submit(&handle, &publish(b"a", &vec![b'x'; 30_000])), Outcome::Queued(_)), "{mode}");
         let counters = wait_for(&handle, "another", |s| s.dead_lettered == 2);
         assert_eq!(counters.dropped.get(&DropReason::TooLarge), Some(&1), "{mode}");
         assert_eq!((counters.accepted, counters.queued, counters.spooled), (2, 0, 0), "{mode}");
