@@ -20,8 +20,12 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 const LONG: Duration = Duration::from_secs(20);
 
 fn spooling(server: &str, dir: &TempDir, spool: &str, more: &[(&str, &str)]) -> Settings {
-    let spool =
-        [("spool", mode), ("spool_dir", dir.text()), ("spool_segment_size", "1048576"), ("spool_max_size", "67108864")];
+    let base = [
+        ("spool", spool),
+        ("spool_dir", dir.text()),
+        ("spool_segment_size", "1048576"),
+        ("spool_max_size", "67108864"),
+    ];
     settings(server, &base.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
