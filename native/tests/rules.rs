@@ -24,7 +24,7 @@ fn open(more: &[(&str, &str)]) -> (Cluster, Handle) {
     (cluster, handle)
 }
 
-fn queued(outcome: Outcome) -> bool {
+fn queued(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Queued(_))
 }
 
@@ -65,8 +65,8 @@ fn an_event_goes_to_each_rule_that_matches() {
         ("hook.message.publish.other", r#"{"filter":"alarms/+"}"#),
     ]);
     assert_eq!(handle.events(), [EventKind::MessagePublish]);
-    assert!(queued(handle.submit(&publish_to(b"c", b"sensors/1/temp", b"1"), &Publisher::Hurried, false)));
-    assert!(queued(handle.submit(&publish_to(b"c", b"sensors/1/hum", b"2"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish_to(b"c", b"sensors/1/temp", b"1"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish_to(b"c", b"sensors/1/hum", b"2"), &Publisher::Hurried, false)));
     assert_eq!(handle.submit(&publish_to(b"c", b"else", b"3"), &Publisher::Hurried, false), Outcome::Ignored);
     assert_eq!(handle.submit(&publish_to(b"c", b"$SYS/alarms/1", b"4"), &Publisher::Hurried, false), Outcome::Ignored);
     let connection = Connection {
@@ -95,7 +95,7 @@ fn a_topic_is_made_of_the_event_within_the_bound() {
         open(&[(RULE, r#"{"topic":"dev.${topic[1]}","key":"${topic[1]}"}"#), ("topic_max_dynamic", "2")]);
     for device in ["a", "b c", "d", "a", "d", "b_c"] {
         let topic = format!("devices/{device}/up");
-        assert!(queued(handle.submit(&publish_to(b"c", topic.as_bytes(), b"x"), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish_to(b"c", topic.as_bytes(), b"x"), &Publisher::Hurried, false)));
     }
     let counters = drained(&handle);
     assert_eq!((counters.success, counters.redirected), (6, 2));
@@ -112,7 +112,7 @@ fn what_makes_no_topic_goes_to_the_default_one() {
     let (cluster, handle) = open(&[(RULE, r#"{"topic":"${payload.t}","key":"${payload.t}"}"#)]);
     for name in ["", ".", ".."] {
         let payload = json!({ "t": name }).to_string();
-        assert!(queued(handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::Hurried, false)));
     }
     let counters = drained(&handle);
     assert_eq!((counters.success, counters.redirected), (3, 3));
@@ -144,7 +144,7 @@ fn a_missing_field_drops_the_record_of_its_rule_only() {
 #[test]
 fn a_key_that_looks_like_json_is_text() {
     let (cluster, handle) = open(&[(RULE, r#"{"key":"{${clientid}}:${topic[1]|0}"}"#)]);
-    assert!(queued(handle.submit(&publish_to(b"a\"b", b"t", b"x"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish_to(b"a\"b", b"t", b"x"), &Publisher::Hurried, false)));
     drained(&handle);
     assert_eq!(keys(&consume(&cluster, 1)), ["{a\"b}:0"]);
 }
@@ -153,12 +153,12 @@ fn a_key_that_looks_like_json_is_text() {
 fn raw_is_the_payload_byte_for_byte() {
     let (cluster, handle) = open(&[(RULE, r#"{"format":"raw","headers":{"site":"x-${topic[1]}"}}"#)]);
     let every_byte: Vec<u8> = (0..=255).collect();
-    assert!(queued(handle.submit(
+    assert!(queued(&handle.submit(
         &of(Message { payload: &every_byte, ..message() }, Some(b"u")),
         &Publisher::Hurried,
         false
     )));
-    assert!(queued(handle.submit(
+    assert!(queued(&handle.submit(
         &of(Message { payload: b"", id: None, ..message() }, None),
         &Publisher::Hurried,
         false
@@ -195,7 +195,7 @@ fn a_template_is_the_value() {
         ("hook.message.publish.2", r#"{"topic":"csv","format":"template","value":"${clientid};${payload};${retain}"}"#),
         ("hook.message.publish.3", r#"{"topic":"typed","value":"{\"v\": ${payload.v}, \"u\": ${username}}"}"#),
     ]);
-    assert!(queued(handle.submit(
+    assert!(queued(&handle.submit(
         &of(Message { payload: br#"{"v":21.50}"#, ..message() }, None),
         &Publisher::Hurried,
         false
@@ -214,7 +214,7 @@ fn cloudevents_in_structured_mode_are_an_envelope() {
     let (cluster, handle) =
         open(&[(RULE, r#"{"format":"cloudevents"}"#), ("hook.message.publish.2", r#"{"topic":"json"}"#)]);
     for _ in 0..2 {
-        assert!(queued(handle.submit(&of(message(), Some(b"u")), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&of(message(), Some(b"u")), &Publisher::Hurried, false)));
     }
     drained(&handle);
     let records = consume(&cluster, 2);
@@ -239,7 +239,7 @@ fn cloudevents_in_structured_mode_are_an_envelope() {
 fn cloudevents_in_binary_mode_are_headers() {
     let rule = r#"{"format":"cloudevents","mode":"binary"}"#;
     let (cluster, handle) = open(&[(RULE, rule), ("hook.session.terminated.1", rule)]);
-    assert!(queued(handle.submit(
+    assert!(queued(&handle.submit(
         &of(Message { payload: b"\xff\x00", ..message() }, None),
         &Publisher::Hurried,
         false
@@ -247,7 +247,7 @@ fn cloudevents_in_binary_mode_are_headers() {
     let detail = Detail::Session(Some(b"expired"));
     // Attributes are text without control characters, whatever a client calls itself.
     let ended = Event { kind: EventKind::SessionTerminated, client_id: b"c\n2\xff", username: Some(b"u"), detail };
-    assert!(queued(handle.submit(&ended, &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&ended, &Publisher::Hurried, false)));
     drained(&handle);
     let records = consume(&cluster, 2);
     let (message, session) = (&records[0], &records[1]);
@@ -277,7 +277,11 @@ fn cloudevents_in_binary_mode_are_headers() {
 fn a_tombstone_is_a_null_value() {
     let (cluster, handle) = open(&[(RULE, r#"{"key":"${topic}","format":"raw","tombstone":"on"}"#)]);
     for (payload, retain) in [(&b"on"[..], true), (b"", true), (b"", false)] {
-        assert!(queued(handle.submit(&of(Message { payload, retain, ..message() }, None), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(
+            &of(Message { payload, retain, ..message() }, None),
+            &Publisher::Hurried,
+            false
+        )));
     }
     drained(&handle);
     let values: Vec<_> = consume(&cluster, 3).into_iter().map(|record| record.bytes).collect();
@@ -306,9 +310,9 @@ fn many_rules_that_match_are_heavy_together() {
     let rules: Vec<_> = (0..40).map(|n| (format!("hook.message.publish.{n}"), "{}")).collect();
     let more: Vec<_> = rules.iter().map(|(name, rule)| (name.as_str(), *rule)).collect();
     let (_cluster, handle) = open(&more);
-    assert!(queued(handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::Hurried, false)));
     assert_eq!(handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::Hurried, false), Outcome::Heavy);
-    assert!(queued(handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::Hurried, true)));
+    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::Hurried, true)));
     assert_eq!(drained(&handle).success, 80);
 }
 
@@ -320,7 +324,7 @@ fn a_client_id_of_64_kb_is_a_key_a_topic_and_a_header() {
         ("hook.message.publish.3", r#"{"topic":"v","value":["${clientid}"],"key":"x"}"#),
     ]);
     let client = vec![b'"'; 65_535];
-    assert!(queued(handle.submit(&publish(&client, b"x"), &Publisher::Hurried, true)));
+    assert!(queued(&handle.submit(&publish(&client, b"x"), &Publisher::Hurried, true)));
     let counters = drained(&handle);
     assert_eq!((counters.success, counters.redirected), (3, 0));
     let record = &consume(&cluster, 1)[0];
@@ -339,7 +343,7 @@ fn json_nested_10_000_deep_is_data() {
     let objects = format!("{}1{}", r#"{"b":"#.repeat(10_000), "}".repeat(10_000));
     for a in [&nested, &objects] {
         let payload = format!(r#"{{"a":{a},"id":7}}"#);
-        assert!(queued(handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::Hurried, true)));
+        assert!(queued(&handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::Hurried, true)));
     }
     let open_ended = format!(r#"{{"id":7,"a":{}"#, "[".repeat(50_000));
     let outcome = handle.submit(&publish(b"c", open_ended.as_bytes()), &Publisher::Hurried, true);
@@ -362,7 +366,7 @@ fn topics_of_quotes_and_control_characters_stay_data() {
         ("hook.message.publish.4", r#"{"topic":"ce","format":"cloudevents"}"#),
     ]);
     let topic = "\"\\\u{1}\n/\"},\u{7f}{\"\u{2028}é";
-    assert!(queued(handle.submit(&publish_to(b"c\0\"", topic.as_bytes(), b"x"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish_to(b"c\0\"", topic.as_bytes(), b"x"), &Publisher::Hurried, false)));
     assert_eq!(drained(&handle).success, 4);
     let record = &consume(&cluster, 1)[0];
     assert_eq!(record.json()["message"]["topic"].as_str(), Some(topic));
@@ -390,7 +394,7 @@ fn rules_with_topics_of_their_own_survive_many_stops_and_starts() {
     let handle = Handle::default();
     for _ in 0..5 {
         assert!(handle.open(settings(&cluster.bootstrap_servers(), &rules), NODE).expect("opened"));
-        assert!(queued(handle.submit(&publish(b"made", b"x"), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish(b"made", b"x"), &Publisher::Hurried, false)));
         assert_eq!(drained(&handle).queued, 0);
     }
     assert_eq!(handle.metrics().snapshot().success, 15);
