@@ -6,7 +6,9 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 14, title => "not enough replicas", modes => [async_off, async, durable, sync], boot => manual, partitions => none}.
+    #{number => 14, title => "not enough replicas", modes => [async_off, async, durable, sync], boot => manual, partitions => none,
+      %% Ten starts and stops of a JVM, or more.
+      limit_s => 600}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
@@ -15,7 +17,7 @@ run(Mode) ->
     ok = faults_cluster:topic(Topic, 3),
     ok = faults_rig:settings(faults_cluster:server("PLAINTEXT", [])),
     ok = faults_rig:boot(),
-    Load = faults_rig:load(#{}),
+    Load = faults_rig:load(#{rate => 20}),
     ok = faults_load:await(Load, acked, 1000),
     Earlier = refusals(),
     ok = faults_cluster:stop(["3"]),
@@ -38,4 +40,4 @@ more(N) when N > 0 -> N;
 more(_) -> false.
 
 felt(sync, Load) -> faults_load:await(Load, lost, 20);
-felt(_, Load) -> faults_load:await(Load, acked, 4000).
+felt(_, Load) -> faults_load:await(Load, acked, 2000).

@@ -7,7 +7,9 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 4, title => "rolling restart of three nodes, leader change", modes => [async_off, async, durable, sync],
-      boot => manual, partitions => none}.
+      boot => manual, partitions => none,
+      %% Ten starts and stops of a JVM, or more.
+      limit_s => 600}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(_Mode) ->
@@ -16,7 +18,7 @@ run(_Mode) ->
     ok = faults_cluster:topic(Topic, 6),
     ok = faults_rig:settings(faults_cluster:server("PLAINTEXT", [])),
     ok = faults_rig:boot(),
-    Load = faults_rig:load(#{}),
+    Load = faults_rig:load(#{rate => 20}),
     Before = pids(),
     Led = lists:usort(lists:append([restarted(Node, Topic, Load) || Node <- ["1", "2", "3"]])),
     After = pids(),
