@@ -8,7 +8,8 @@
 -define(DAMAGE, "spool: .*(lost|skipped|corrupt|damaged|torn|cut)").
 
 -spec settings(faults_rig:mode()) -> [{string(), iodata()}].
-settings(_Mode) -> [{"spool.segment_size", "1MB"}].
+%% A spool has about a thousand segments at most: small ones want a small spool.
+settings(_Mode) -> [{"spool.segment_size", "1MB"}, {"spool.max_size", "256MB"}].
 
 %% @doc Runs a scenario; the fun does the damage and says what it did.
 -spec run(fun(() -> {Losses :: term(), What :: iodata()})) -> faults:outcome().

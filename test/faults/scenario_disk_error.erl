@@ -7,7 +7,7 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 8, title => "EIO: fdatasync fails", modes => [always, durable], quick => [durable],
-      settings => fun(_Mode) -> [{"spool.segment_size", "1MB"}, {"produce.timeout", "2s"}] end}.
+      settings => fun(_Mode) -> [{"spool.segment_size", "1MB"}, {"spool.max_size", "256MB"}, {"produce.timeout", "2s"}] end}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->

@@ -10,7 +10,7 @@ about() ->
       settings => fun settings/1, boot => manual}.
 
 settings(_Mode) ->
-    [{"queue.max_messages", "1000"}, {"spool.dir", disk() ++ "/spool"}, {"spool.segment_size", "1MB"}, {"produce.timeout", "1s"}].
+    [{"queue.max_messages", "1000"}, {"spool.dir", disk() ++ "/spool"}, {"spool.segment_size", "1MB"}, {"spool.max_size", "512MB"}, {"produce.timeout", "1s"}].
 
 disk() -> filename:join(os:getenv("FAULTS_DIR"), "small_disk").
 
