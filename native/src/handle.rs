@@ -202,11 +202,12 @@ impl Handle {
             self.empty(None);
             self.end_producer(&mut open, timeout)
         };
-        self.shared.waiters.refuse_all(DropReason::Closed.name());
-        self.shared.tickets.clear();
+        // First: what waits for the disk gets its answer from there.
         if let Some(store) = &open.store {
             store.close();
         }
+        self.shared.waiters.refuse_all(DropReason::Closed.name());
+        self.shared.tickets.clear();
         let spooled = u64::try_from(self.shared.metrics.snapshot().spooled).unwrap_or(0);
         Some(Closed { given_up, spooled })
     }

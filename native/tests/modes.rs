@@ -78,6 +78,19 @@ fn a_refused_record_is_told_and_a_stop_answers_who_still_waits() {
 }
 
 #[test]
+fn a_stop_lets_the_disk_answer_who_waits_for_it() {
+    let (dir, mailbox) = (TempDir::new(), Mailbox::default());
+    for _ in 0..5 {
+        let handle = open(&nobody(), &dir, &[("produce", "durable")]);
+        let ids: Vec<_> = (0..50).map(|_| waits(&mailbox.submit(&handle, &publish(b"a", b"x"))).0).collect();
+        handle.close(LONG);
+        for id in ids {
+            assert_eq!(mailbox.receive("the disk has it"), (id, Answer::Safe));
+        }
+    }
+}
+
+#[test]
 fn sync_survives_a_reload() {
     let (dir, mailbox, cluster) = (TempDir::new(), Mailbox::default(), cluster(1));
     cluster.broker_down(1).expect("down");
