@@ -7,8 +7,8 @@
 %% How the plugin tells of damage.
 -define(DAMAGE, "spool: .*(lost|skipped|corrupt|damaged|torn|cut)").
 
+%% @doc A spool has about a thousand segments at most: small ones want a small spool.
 -spec settings(faults_rig:mode()) -> [{string(), iodata()}].
-%% A spool has about a thousand segments at most: small ones want a small spool.
 settings(_Mode) -> [{"spool.segment_size", "1MB"}, {"spool.max_size", "256MB"}].
 
 %% @doc Runs a scenario; the fun does the damage and says what it did.
