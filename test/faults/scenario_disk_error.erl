@@ -32,7 +32,8 @@ run(Mode) ->
       evidence => [{Injected > 0, io_lib:format("~b times fdatasync returned EIO", [Injected])},
                    {Logged > 0, "the log tells of it"}]}.
 
-losses(always) -> {counted, [spool_error]};
+%% While it fails, what waits in memory to be written soon is as much as may.
+losses(always) -> {counted, [spool_error, spool_full]};
 losses(durable) -> none.
 
 injected(Trace) ->
