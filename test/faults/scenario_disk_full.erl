@@ -6,7 +6,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 8, title => "ENOSPC: the spool's disk is full", modes => [async, durable], quick => [durable],
+    #{number => 8, title => "ENOSPC: the spool's disk is full", modes => [async, durable],
       settings => fun settings/1, boot => manual}.
 
 settings(_Mode) ->

@@ -6,7 +6,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 2, title => "connection refused mid-run", modes => [async_off, async, durable, sync], quick => [async_off, sync]}.
+    #{number => 2, title => "connection refused mid-run", modes => [async_off, async, durable, sync], quick => [sync]}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
