@@ -92,8 +92,8 @@ impl Intake {
         match &self.store {
             None if self.shared.budget.is_full() => Err(DropReason::QueueFull),
             // In this order: asking the spool takes its lock.
-            Some(store) if (durable || !store.is_drained() || self.shared.budget.is_full()) && !store.has_room() => {
-                Err(DropReason::SpoolFull)
+            Some(store) if durable || !store.is_drained() || self.shared.budget.is_full() => {
+                store.refusal().map_or(Ok(()), Err)
             }
             _ => Ok(()),
         }

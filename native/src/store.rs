@@ -121,6 +121,16 @@ impl Store {
         self.main.has_room(0)
     }
 
+    /// Why the main log takes nothing now, if that is so.
+    #[must_use]
+    pub fn refusal(&self) -> Option<DropReason> {
+        if self.has_room() {
+            return None;
+        }
+        let failed = self.main.stats().state == State::Failed;
+        Some(if failed { DropReason::SpoolError } else { DropReason::SpoolFull })
+    }
+
     /// Appends a record to the main log, counted by `count` before anybody can read it.
     ///
     /// # Errors

@@ -3,20 +3,20 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use common::child::{judge, traced};
 use common::payload::{Random, number, payload};
 use common::trace::{Ignore, Machine, Trace};
-use common::{TempDir, config, open, quick_temp_dir, read_all, temp_dir};
+use common::{config, open, quick_temp_dir, read_all, temp_dir};
 
 const RECORDS: u64 = 2000;
 const SEED: u64 = 20_260_731;
 
 /// One run, traced; all tests look at the same one.
-fn recorded() -> &'static (TempDir, Trace) {
-    static RECORDED: OnceLock<(TempDir, Trace)> = OnceLock::new();
+fn recorded() -> &'static (PathBuf, Trace) {
+    static RECORDED: OnceLock<(PathBuf, Trace)> = OnceLock::new();
     RECORDED.get_or_init(|| {
         let dir = quick_temp_dir();
         let log = temp_dir();
@@ -28,7 +28,7 @@ fn recorded() -> &'static (TempDir, Trace) {
         options.push(calls.into());
         let output = traced(&options).arg("run").arg(dir.path()).args(["1", &RECORDS.to_string()]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        (dir, Trace::parse(&std::fs::read_to_string(log).unwrap()))
+        (dir.path().into(), Trace::parse(&std::fs::read_to_string(log).unwrap()))
     })
 }
 
@@ -38,7 +38,7 @@ fn cuts(ignore: Ignore, count: u64) -> Vec<String> {
     let mut random = Random(SEED);
     let mut moments: Vec<usize> = (0..count).map(|_| random.below(trace.len() as u64 + 1) as usize).collect();
     moments.sort_unstable();
-    let mut machine = Machine::new(trace, original.path(), ignore);
+    let mut machine = Machine::new(trace, original, ignore);
     let mut failures = Vec::new();
     let (mut found, mut torn) = (0, 0);
     for at in moments {
