@@ -131,11 +131,13 @@ always_there(Object) ->
 records(Settings, Calls) ->
     Topic = kafka_reader:new_topic("schemas"),
     ok = emq_plugin_kafka_nif:open([{<<"server">>, list_to_binary(kafka_reader:bootstrap())},
-                                    {<<"topic">>, list_to_binary(Topic)} | Settings ++ rules()], <<"emq@127.0.0.1">>),
+                                    {<<"topic">>, list_to_binary(Topic)},
+                                    %% So that the close waits until Kafka has the records.
+                                    {<<"spool">>, <<"off">>} | Settings ++ rules()], <<"emq@127.0.0.1">>),
     #{accepted := Before, dropped := Dropped} = emq_plugin_kafka_nif:stats(),
     [{Same, Same} = hook_calls:replay(Call) || Call <- Calls],
     #{accepted := After, dropped := Dropped} = emq_plugin_kafka_nif:stats(),
-    {ok, 0} = emq_plugin_kafka_nif:close(30000),
+    {ok, #{given_up := 0}} = emq_plugin_kafka_nif:close(30000),
     Count = lists:sum([expected(Call) || Call <- Calls]),
     ?assertEqual(Count, After - Before),
     [{binary_to_existing_atom(Event, utf8), Value} || #{key := Event, value := Value} <- kafka_reader:raw_records(Topic, Count)].
