@@ -159,8 +159,14 @@ fn a_real_full_disk_is_left_when_records_are_acknowledged() {
     if !root {
         command.arg("--map-root-user");
     }
-    let script = r#"mount -t tmpfs -o size=640k none "$1" && "$2" full "$1/spool" 1 500 && df -k "$1""#;
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(dir.path()).arg(appender());
+    // In a chroot, where / is no mount point, its propagation cannot be changed: so it is tried inside, and what was mounted is
+    // taken away again.
+    let script = r#"mount --make-rprivate / 2>/dev/null
+        mount -t tmpfs -o size=640k none "$1" || exit 1
+        "$2" full "$1/spool" 1 500 && df -k "$1"
+        status=$?
+        umount "$1" && exit $status"#;
+    command.args(["--mount", "--propagation", "unchanged", "sh", "-c", script, "sh"]).arg(dir.path()).arg(appender());
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let printed = Printed::parse(&text);
