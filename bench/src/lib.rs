@@ -1,1 +1,3 @@
 //! What the benchmark's programs share.
+
+pub mod histogram;
