@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// Counts times from 1 ns to a minute, each exact to 0.1 %. What is longer counts as a minute.
 pub struct Histogram(hdrhistogram::Histogram<u64>);
 
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 const DIGITS: u8 = 3;
 
 impl Histogram {
