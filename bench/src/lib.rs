@@ -1,3 +1,5 @@
 //! What the benchmark's programs share.
 
 pub mod histogram;
+pub mod record;
+pub mod sink;

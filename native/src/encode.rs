@@ -2,8 +2,7 @@
 
 use crate::context::Context;
 use crate::event::{Connection, Detail, Event, EventKind, Message, OptionValue, Subscription};
-use crate::field::hex;
-use crate::json::{Object, write_bool, write_int, write_string};
+use crate::json::{Object, name, write_bool, write_int, write_string};
 
 /// How an MQTT payload becomes a JSON string (`encode_payload`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,7 +29,7 @@ impl Encoder {
     #[must_use]
     pub fn new(payload: PayloadEncoding, node: &str) -> Self {
         let mut node_field = Vec::new();
-        Object::resume(&mut node_field).text("cluster_node", node.as_bytes());
+        Object::resume(&mut node_field).text(name!("cluster_node"), node.as_bytes());
         Self { payload, node_field }
     }
 
@@ -38,69 +37,69 @@ impl Encoder {
     pub fn encode(&self, context: &Context<'_, '_>, out: &mut Vec<u8>) {
         let event = context.event;
         let mut record = Object::open(out);
-        record.literal("type", type_name(event));
-        record.text("client_id", event.client_id);
-        record.object("message", |body| self.body(event, body));
+        record.literal(name!("type"), type_name(event));
+        record.text(name!("client_id"), event.client_id);
+        record.object(name!("message"), |body| self.body(event, body));
         record.out.extend_from_slice(&self.node_field);
-        record.int("ts", context.ts);
+        record.int(name!("ts"), context.ts);
         record.close();
     }
 
     fn body(&self, event: &Event<'_>, body: &mut Object<'_>) {
         match &event.detail {
             Detail::Message(message, publisher) => {
-                body.optional_text("username", event.username);
+                body.optional_text(name!("username"), event.username);
                 if let Some(publisher) = publisher {
-                    body.text("publisher", publisher.client_id);
-                    body.optional_text("publisher_username", publisher.username);
+                    body.text(name!("publisher"), publisher.client_id);
+                    body.optional_text(name!("publisher_username"), publisher.username);
                 }
                 self.message(message, body);
             }
             Detail::Connected(connack, connection) => {
-                body.int("connack", i64::from(*connack));
-                body.optional_text("username", event.username);
+                body.int(name!("connack"), i64::from(*connack));
+                body.optional_text(name!("username"), event.username);
                 connection_attributes(connection, body);
             }
             Detail::Disconnected(reason, connection) => {
-                body.text("reason", reason);
-                body.optional_text("username", event.username);
+                body.text(name!("reason"), reason);
+                body.optional_text(name!("username"), event.username);
                 connection_attributes(connection, body);
             }
             Detail::Subscription(subscription) => {
-                body.optional_text("username", event.username);
+                body.optional_text(name!("username"), event.username);
                 subscription_attributes(subscription, body);
             }
             Detail::Session(reason) => {
-                body.optional_text("username", event.username);
+                body.optional_text(name!("username"), event.username);
                 if let Some(reason) = reason {
-                    body.text("reason", reason);
+                    body.text(name!("reason"), reason);
                 }
             }
         }
     }
 
     fn message(&self, message: &Message<'_>, body: &mut Object<'_>) {
-        body.text("topic", message.topic);
+        body.text(name!("topic"), message.topic);
         self.payload(message.payload, body);
-        body.int("qos", i64::from(message.qos));
+        body.digit(name!("qos"), message.qos);
         // The old plugin wrote flags as 0 and 1; its consumers read numbers.
-        body.int("dup", i64::from(message.dup));
-        body.int("retain", i64::from(message.retain));
+        body.digit(name!("dup"), message.dup.into());
+        body.digit(name!("retain"), message.retain.into());
         match message.id {
-            Some(id) => body.string("id", &hex(id)),
-            None => body.null("id"),
+            Some(id) => body.hex(name!("id"), id),
+            None => body.null(name!("id")),
         }
-        body.int("timestamp", message.timestamp);
+        body.int(name!("timestamp"), message.timestamp);
     }
 
     fn payload(&self, payload: &[u8], body: &mut Object<'_>) {
         match (self.payload, std::str::from_utf8(payload)) {
-            (PayloadEncoding::Auto | PayloadEncoding::Utf8, Ok(text)) => body.string("payload", text),
+            (PayloadEncoding::Auto | PayloadEncoding::Utf8, Ok(text)) => body.string(name!("payload"), text),
             (PayloadEncoding::Utf8, Err(_)) => {
-                body.string("payload", &String::from_utf8_lossy(payload));
-                body.literal("payload_encoding", "utf8_lossy");
+                body.string(name!("payload"), &String::from_utf8_lossy(payload));
+                body.literal(name!("payload_encoding"), "utf8_lossy");
             }
-            (PayloadEncoding::Auto, Err(_)) | (PayloadEncoding::Base64, _) => body.base64("payload", payload),
+            (PayloadEncoding::Auto, Err(_)) | (PayloadEncoding::Base64, _) => body.base64(name!("payload"), payload),
         }
     }
 }
@@ -124,18 +123,18 @@ fn type_name(event: &Event<'_>) -> &'static str {
 }
 
 fn connection_attributes(connection: &Connection<'_>, body: &mut Object<'_>) {
-    body.text("peerhost", connection.peerhost);
-    body.int("peerport", i64::from(connection.peerport));
-    body.int("proto_ver", i64::from(connection.proto_ver));
-    body.int("keepalive", i64::from(connection.keepalive));
-    body.bool("clean_session", connection.clean_session);
-    body.optional_text("will_topic", connection.will_topic);
-    body.int("connected_at", connection.connected_at);
+    body.text(name!("peerhost"), connection.peerhost);
+    body.int(name!("peerport"), i64::from(connection.peerport));
+    body.int(name!("proto_ver"), i64::from(connection.proto_ver));
+    body.int(name!("keepalive"), i64::from(connection.keepalive));
+    body.bool(name!("clean_session"), connection.clean_session);
+    body.optional_text(name!("will_topic"), connection.will_topic);
+    body.int(name!("connected_at"), connection.connected_at);
 }
 
 fn subscription_attributes(subscription: &Subscription<'_>, body: &mut Object<'_>) {
-    body.text("topic", subscription.topic);
-    body.object("opts", |opts| {
+    body.text(name!("topic"), subscription.topic);
+    body.object(name!("opts"), |opts| {
         for (name, value) in &subscription.opts {
             opts.escaped_name(name);
             match value {

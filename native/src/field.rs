@@ -156,7 +156,7 @@ impl Field {
             F::Payload => text(message.payload),
             F::Retain => Value::Bool(message.retain),
             F::Dup => Value::Bool(message.dup),
-            F::Id => message.id.map_or(Value::Nothing, |id| Value::Text(hex(id).into_bytes().into())),
+            F::Id => message.id.map_or(Value::Nothing, hex),
             F::Timestamp => Value::Int(message.timestamp),
             _ => Value::Nothing,
         }
@@ -202,10 +202,23 @@ fn optional(bytes: Option<&[u8]>) -> Value<'_> {
     bytes.map_or(Value::Nothing, text)
 }
 
-/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros.
-#[must_use]
-pub fn hex(id: &[u8]) -> String {
-    let digits = id.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).skip_while(|digit| *digit == 0);
-    let text: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
-    if text.is_empty() { "0".to_owned() } else { text.to_ascii_uppercase() }
+fn hex(id: &[u8]) -> Value<'_> {
+    let mut text = Vec::with_capacity(2 * id.len());
+    write_hex(id, &mut text);
+    Value::Text(text.into())
+}
+
+/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros. An id has at most 16 bytes.
+pub fn write_hex(id: &[u8], out: &mut Vec<u8>) {
+    const fn digit(value: u8) -> u8 {
+        if value < 10 { b'0' + value } else { b'A' - 10 + value }
+    }
+    debug_assert!(id.len() <= 16);
+    let mut digits = [b'0'; 32];
+    for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(id) {
+        (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
+    }
+    let digits = digits.get(..2 * id.len()).unwrap_or_default();
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    out.extend_from_slice(digits.get(zeros..).filter(|digits| !digits.is_empty()).unwrap_or(b"0"));
 }

@@ -6,6 +6,27 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::field::write_hex;
+
+/// The name of a field, with what stands around it: `,"name":`. One copy of a constant for each field of each record.
+#[derive(Debug, Clone, Copy)]
+pub struct Name(pub &'static str);
+
+/// A `Name`, of letters that need no escaping.
+macro_rules! name {
+    ($name:literal) => {
+        $crate::json::Name(concat!(",\"", $name, "\":"))
+    };
+}
+pub(crate) use name;
+
+impl Name {
+    /// The name alone.
+    fn text(self) -> &'static str {
+        self.0.trim_start_matches(",\"").trim_end_matches("\":")
+    }
+}
+
 /// A JSON object being written.
 #[derive(Debug)]
 pub struct Object<'b> {
@@ -34,12 +55,16 @@ impl<'b> Object<'b> {
         self.out.push(b'}');
     }
 
-    /// A name of ours, which needs no escaping.
-    fn name(&mut self, name: &'static str) {
-        self.out.extend_from_slice(&[self.separator, b'"']);
-        self.separator = b',';
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    /// A name of ours, as `name!` makes it.
+    fn name(&mut self, name: Name) {
+        let start = self.out.len();
+        self.out.extend_from_slice(name.0.as_bytes());
+        if self.separator == b'{'
+            && let Some(first) = self.out.get_mut(start)
+        {
+            *first = b'{';
+            self.separator = b',';
+        }
     }
 
     /// A name that is not ours, to be followed by a value.
@@ -51,13 +76,13 @@ impl<'b> Object<'b> {
     }
 
     /// Text.
-    pub fn string(&mut self, name: &'static str, value: &str) {
+    pub fn string(&mut self, name: Name, value: &str) {
         self.name(name);
         write_string(self.out, value);
     }
 
     /// A value of ours that needs no escaping.
-    pub fn literal(&mut self, name: &'static str, value: &str) {
+    pub fn literal(&mut self, name: Name, value: &str) {
         self.name(name);
         self.out.push(b'"');
         self.out.extend_from_slice(value.as_bytes());
@@ -65,7 +90,7 @@ impl<'b> Object<'b> {
     }
 
     /// Text as it is, or, where it is not UTF-8, base64 and a field `<name>_encoding` that says so.
-    pub fn text(&mut self, name: &'static str, value: &[u8]) {
+    pub fn text(&mut self, name: Name, value: &[u8]) {
         match std::str::from_utf8(value) {
             Ok(text) => self.string(name, text),
             Err(_) => self.base64(name, value),
@@ -73,7 +98,7 @@ impl<'b> Object<'b> {
     }
 
     /// Text, or null.
-    pub fn optional_text(&mut self, name: &'static str, value: Option<&[u8]>) {
+    pub fn optional_text(&mut self, name: Name, value: Option<&[u8]>) {
         match value {
             Some(value) => self.text(name, value),
             None => self.null(name),
@@ -81,7 +106,7 @@ impl<'b> Object<'b> {
     }
 
     /// Bytes as base64, and a field `<name>_encoding` that says so.
-    pub fn base64(&mut self, name: &'static str, value: &[u8]) {
+    pub fn base64(&mut self, name: Name, value: &[u8]) {
         self.name(name);
         self.out.push(b'"');
         let start = self.out.len();
@@ -93,36 +118,51 @@ impl<'b> Object<'b> {
             debug_assert_eq!(written.ok(), Some(length));
         }
         self.out.extend_from_slice(b"\",\"");
-        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(name.text().as_bytes());
         self.out.extend_from_slice(b"_encoding\":\"base64\"");
     }
 
     /// A number.
-    pub fn int(&mut self, name: &'static str, value: i64) {
+    pub fn int(&mut self, name: Name, value: i64) {
         self.name(name);
         write_int(self.out, value);
     }
 
+    /// A number of one digit.
+    pub fn digit(&mut self, name: Name, value: u8) {
+        debug_assert!(value < 10);
+        self.name(name);
+        self.out.push(b'0' + value);
+    }
+
     /// `true` or `false`.
-    pub fn bool(&mut self, name: &'static str, value: bool) {
+    pub fn bool(&mut self, name: Name, value: bool) {
         self.name(name);
         write_bool(self.out, value);
     }
 
     /// `null`.
-    pub fn null(&mut self, name: &'static str) {
+    pub fn null(&mut self, name: Name) {
         self.name(name);
         self.out.extend_from_slice(b"null");
     }
 
+    /// The id of a message, as EMQ shows it.
+    pub fn hex(&mut self, name: Name, id: &[u8]) {
+        self.name(name);
+        self.out.push(b'"');
+        write_hex(id, self.out);
+        self.out.push(b'"');
+    }
+
     /// JSON that was written before.
-    pub fn raw(&mut self, name: &'static str, json: &[u8]) {
+    pub fn raw(&mut self, name: Name, json: &[u8]) {
         self.name(name);
         self.out.extend_from_slice(json);
     }
 
     /// An object within the object.
-    pub fn object(&mut self, name: &'static str, fields: impl FnOnce(&mut Object<'_>)) {
+    pub fn object(&mut self, name: Name, fields: impl FnOnce(&mut Object<'_>)) {
         self.name(name);
         let mut inner = Object::open(self.out);
         fields(&mut inner);

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::encode::Encoder;
 use crate::event::EventKind;
 use crate::field::{Field, Value};
-use crate::json::Object;
+use crate::json::{Object, name};
 use crate::rule::{Format, Rule};
 use crate::template::MissingField;
 
@@ -122,14 +122,14 @@ fn header_text(value: Value<'_>) -> Option<Vec<u8>> {
 /// `CloudEvents` 1.0, structured content mode: the event's JSON is the data.
 fn envelope(context: &Context<'_, '_>, identity: Identity, data: &[u8], out: &mut Vec<u8>) {
     let mut envelope = Object::open(out);
-    envelope.literal("specversion", "1.0");
-    envelope.string("id", &identity.text());
-    envelope.string("source", &source(context));
-    envelope.string("type", &cloudevents_type(context.event.kind));
-    envelope.string("subject", &attribute(subject(context)));
-    envelope.string("time", &time(context));
-    envelope.literal("datacontenttype", "application/json");
-    envelope.raw("data", data);
+    envelope.literal(name!("specversion"), "1.0");
+    envelope.string(name!("id"), &identity.text());
+    envelope.string(name!("source"), &source(context));
+    envelope.string(name!("type"), &cloudevents_type(context.event.kind));
+    envelope.string(name!("subject"), &attribute(subject(context)));
+    envelope.string(name!("time"), &time(context));
+    envelope.literal(name!("datacontenttype"), "application/json");
+    envelope.raw(name!("data"), data);
     envelope.close();
 }
 
