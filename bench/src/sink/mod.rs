@@ -12,6 +12,7 @@ mod list_offsets;
 mod metadata;
 mod produce;
 mod records;
+mod requests;
 mod topics;
 mod wire;
 
@@ -53,7 +54,7 @@ pub fn serve(listener: &TcpListener, partitions: usize) -> io::Result<()> {
         let (stream, peer) = listener.accept()?;
         let topics = Arc::clone(&topics);
         thread::Builder::new().name(peer.to_string()).spawn(move || {
-            if let Err(reason) = connection::serve(stream, port, &topics) {
+            if let Err(reason) = connection::serve(&stream, port, &topics) {
                 eprintln!("sink: {peer}: {reason}");
             }
         })?;
