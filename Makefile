@@ -7,7 +7,7 @@
 export PROJECT_ROOT := $(CURDIR)
 EMQ_HOME ?=
 
-.PHONY: all run demo test faults fuzz dist install uninstall clean distclean help
+.PHONY: all run demo test faults fuzz bench dist install uninstall clean distclean help
 .DEFAULT_GOAL := all
 
 all: ## Build in place: ebin/, priv/*.so (installs nothing)
@@ -29,6 +29,9 @@ FUZZ_CASES ?= 100000
 
 fuzz: ## The properties that `make test` tries 256 times each, 100,000 times: minutes (FUZZ_CASES=N)
 	PROPTEST_CASES=$(FUZZ_CASES) cargo test --release --locked -p emq_plugin_kafka_nif --test properties
+
+bench: ## Side by side: raw librdkafka, the plugin, its peers on ERL_LIBS, MQTT with the plugin off and on (dev/bench --only GROUP)
+	@EMQ_HOME="$(EMQ_HOME)" dev/bench
 
 dist: ## _build/dist/emq_plugin_kafka-VSN.tar.gz with a portable library and all licences
 	@dev/dist

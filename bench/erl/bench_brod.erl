@@ -1,7 +1,8 @@
 %% brod (kafka4beam/brod): pure Erlang, a process for each partition.
 %%
 %% Mode no_ack is produce_no_ack/5, every other asynchronous mode produce_cb/6. A caller of produce_cb/6 waits until the record
-%% is in the producer's buffer, which takes no more than partition_buffer_limit records; nothing is dropped.
+%% is in the producer's buffer, which takes no more than partition_buffer_limit records. Nothing is dropped while Kafka takes
+%% records; a producer whose request failed more than max_retries times (3) ends, with all that it has.
 -module(bench_brod).
 
 -behaviour(bench_adapter).
@@ -9,6 +10,9 @@
 -export([application/0, start/1, async/4, sync/4, stop/1]).
 
 -define(CLIENT, bench_brod_client).
+%% Records in the buffer of one partition, and how many of them are sent without lingering any longer.
+-define(BUFFER, 1000).
+-define(BATCH, 500).
 %% Of how many calls of a process one waits, in mode no_ack.
 -define(STRIDE, 64).
 
@@ -22,8 +26,15 @@ start(#{servers := Servers, topic := Topic, partitions := Partitions, mode := Mo
     ok = brod:start_producer(?CLIENT, Topic, producer(Settings, Mode, Window div Partitions)),
     {ok, #{topic => Topic, mode => Mode, window => bench_window:new(Window)}}.
 
-producer(default, _Mode, _Share) -> [];
-producer(best, _Mode, Share) -> [{partition_buffer_limit, Share}].
+%% The defaults: a buffer of 256 records for each partition, one request on its way, no lingering, no compression.
+producer(default, _Mode, _Share) ->
+    [];
+%% More than one request on its way makes smaller batches and was slower. Who waits for the acknowledgement would wait for the
+%% lingering too.
+producer(best, sync, Share) ->
+    [{partition_buffer_limit, min(?BUFFER, Share)}, {compression, lz4}];
+producer(best, _Async, Share) ->
+    [{partition_buffer_limit, min(?BUFFER, Share)}, {max_linger_ms, 5}, {max_linger_count, ?BATCH}, {compression, lz4}].
 
 -spec async(State :: map(), Key :: binary(), Value :: binary(), TsMs :: integer()) -> ok | {error, term()}.
 async(#{mode := no_ack, topic := Topic}, Key, Value, TsMs) ->

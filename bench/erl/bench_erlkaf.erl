@@ -20,14 +20,15 @@
 application() -> erlkaf.
 
 -spec start(map()) -> {ok, map()}.
-start(#{servers := Servers, topic := Topic, settings := Settings, window := Window}) ->
+start(#{servers := Servers, topic := Topic, mode := Mode, settings := Settings, window := Window}) ->
     %% The queue on disk is opened whatever the strategy, else inside erlkaf's own folder. The working directory is the job's.
     ok = application:set_env(erlkaf, global_client_options, [{local_queue_path, "erlkaf"}]),
     {ok, _} = application:ensure_all_started(erlkaf),
     Waiting = ets:new(?MODULE, [public, {write_concurrency, true}]),
     Reported = fun(Status, Record) -> reported(Waiting, Status, Record) end,
-    ok = producer(?RECORDS, Topic, Settings, client(Servers, Settings, Window)),
-    ok = producer(?REPORTED, Topic, Settings, [{delivery_report_callback, Reported} | client(Servers, Settings, Window)]),
+    Client = connection(Servers, Window) ++ client(Settings, Mode),
+    ok = producer(?RECORDS, Topic, Settings, Client),
+    ok = producer(?REPORTED, Topic, Settings, [{delivery_report_callback, Reported} | Client]),
     %% async/4 has no acknowledgement to wait for: this connects its producer.
     {ok, _} = erlkaf:get_metadata(?RECORDS),
     {ok, #{topic => Topic, waiting => Waiting}}.
@@ -40,15 +41,21 @@ producer(Name, Topic, Settings, Client) ->
 topic(default) -> [];
 topic(best) -> [{partitioner, murmur2_random}].
 
-client(Servers, Settings, Window) ->
+connection(Servers, Window) ->
     Addresses = lists:join($,, [[Host, $:, integer_to_list(Port)] || {Host, Port} <- Servers]),
     [{bootstrap_servers, iolist_to_binary(Addresses)},
      {queue_buffering_max_messages, Window},
-     {queue_buffering_overflow_strategy, block_calling_process}
-     | client(Settings)].
+     {queue_buffering_overflow_strategy, block_calling_process}].
 
-client(default) -> [];
-client(best) -> [{compression_codec, lz4}, {queue_buffering_max_ms, 5}, {enable_idempotence, true}].
+%% librdkafka's defaults: no compression, 5 ms of lingering, no idempotence.
+client(default, _Mode) ->
+    [];
+client(best, Mode) ->
+    [{compression_codec, lz4}, {queue_buffering_max_ms, linger(Mode)}, {enable_idempotence, true}].
+
+%% Who waits for the acknowledgement would wait for the lingering too.
+linger(sync) -> 0;
+linger(_Async) -> 5.
 
 -spec async(State :: map(), Key :: binary(), Value :: binary(), TsMs :: integer()) -> ok | {error, term()}.
 async(#{topic := Topic}, Key, Value, TsMs) ->
