@@ -39,6 +39,13 @@ pub fn now() -> Result<i64, SystemTimeError> {
 mod tests {
     use super::*;
 
+    /// As `bench/erl/bench_record.erl` makes it.
+    #[test]
+    fn a_value_is_the_one_of_every_client() {
+        let wanted = r#"{"type":"public","client_id":"client1","message":{"username":"bench","topic":"sensors/1/temp","payload":"{\"t\":21","qos":1,"dup":0,"retain":0,"id":"0005B1E2C3D4F5A6B7C8D9E0F1A2B3C4","timestamp":1700000000000},"cluster_node":"bench@127.0.0.1","ts":1700000000000}"#;
+        assert_eq!(value(&key(1), &payload(7)), wanted);
+    }
+
     #[test]
     fn a_value_is_json_with_the_payload_in_it() {
         let payload = payload(200);
