@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use thiserror::Error;
 
 use super::apis::{self, Unanswerable};
-use super::requests::Requests;
+use super::requests::{self, Requests};
 use super::topics::Topics;
 use super::wire::Reply;
 
@@ -27,9 +27,9 @@ pub enum Ended {
 /// Until the client closes it.
 pub fn serve(mut stream: &TcpStream, port: u16, topics: &Topics) -> Result<(), Ended> {
     stream.set_nodelay(true)?;
-    let mut requests = Requests::new(stream);
+    let mut incoming = Requests::new(stream);
     let mut answer = Vec::new();
-    while let Some(request) = requests.next()? {
+    while let Some(request) = incoming.next()? {
         answer.clear();
         answer.extend_from_slice(&NO_LENGTH);
         if apis::answer(request, &mut Reply(&mut answer), topics, port)? {
@@ -37,7 +37,10 @@ pub fn serve(mut stream: &TcpStream, port: u16, topics: &Topics) -> Result<(), E
             if let Some(head) = answer.first_chunk_mut() {
                 *head = length.to_be_bytes();
             }
-            stream.write_all(&answer)?;
+            match stream.write_all(&answer) {
+                Err(error) if requests::is_gone(&error) => return Ok(()),
+                result => result?,
+            }
         }
     }
     Ok(())

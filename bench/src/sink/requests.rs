@@ -59,13 +59,17 @@ impl<S: Read> Requests<S> {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(read) => self.to += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Producers that are done, or killed, just go.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset && self.to == 0 => return Ok(false),
+                Err(error) if self.to == 0 && is_gone(&error) => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
         Ok(true)
     }
+}
+
+/// Producers that are done, or killed, just go.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
