@@ -1,6 +1,7 @@
 %% wolff (kafka4beam/wolff), EMQX's own producer: pure Erlang, a process for each partition.
 %%
-%% Its queue drops the oldest records when it is full (2 GB in its defaults) and cast/3 never waits, so the window bounds it.
+%% cast/3 never waits, and a queue that is full (2 GB in its defaults, of each partition) drops its oldest records: the window
+%% keeps it far from that.
 -module(bench_wolff).
 
 -behaviour(bench_adapter).
@@ -15,26 +16,31 @@
 application() -> wolff.
 
 -spec start(map()) -> {ok, map()}.
-start(#{servers := Servers, topic := Topic, settings := Settings, window := Window}) ->
+start(#{servers := Servers, topic := Topic, mode := Mode, settings := Settings, window := Window}) ->
     {ok, _} = application:ensure_all_started(wolff),
     {ok, _Client} = wolff:ensure_supervised_client(?CLIENT, Servers, #{}),
-    {ok, Producers} = wolff:ensure_supervised_producers(?CLIENT, Topic, producer(Settings)),
+    {ok, Producers} = wolff:ensure_supervised_producers(?CLIENT, Topic, producer(Settings, Mode)),
     Counted = bench_window:new(Window),
-    {ok, #{producers => Producers, window => Counted, send => send(Settings),
-           on_ack => {fun ?MODULE:acknowledged/3, [Counted]}}}.
+    {ok, #{producers => Producers, window => Counted, on_ack => {fun ?MODULE:acknowledged/3, [Counted]}}}.
 
-%% The default partitioner is random; the other keeps a key's records in order, in one partition.
-producer(default) -> #{};
-producer(best) ->
-    #{partitioner => first_key_dispatch}.
+%% The defaults: a random partition, no compression, no lingering, one batch on its way for each partition. The queue is in
+%% memory alone in both.
+producer(default, _Mode) ->
+    #{};
+%% lz4 is not for it: lz4b makes frames of linked blocks, which Kafka refuses in batches over 64 KB, and wolff tries again for
+%% ever. A key's records in one partition, as everywhere else here. More than one batch on its way costs the order where one of
+%% them fails and is sent again.
+producer(best, Mode) ->
+    #{partitioner => first_key_dispatch, compression => snappy, max_send_ahead => 5, max_linger_ms => linger(Mode)}.
 
-send(default) -> fun wolff:send/3;
-send(best) -> fun wolff:cast/3.
+%% Who waits for the acknowledgement would wait for the lingering too; while a batch is on its way the next one fills anyway.
+linger(sync) -> 0;
+linger(_Async) -> 5.
 
 -spec async(State :: map(), Key :: binary(), Value :: binary(), TsMs :: integer()) -> ok.
-async(#{producers := Producers, window := Window, send := Send, on_ack := OnAck}, Key, Value, TsMs) ->
+async(#{producers := Producers, window := Window, on_ack := OnAck}, Key, Value, TsMs) ->
     ok = bench_window:acquire(Window),
-    {_Partition, _Pid} = Send(Producers, [#{key => Key, value => Value, ts => TsMs}], OnAck),
+    {_Partition, _Pid} = wolff:cast(Producers, [#{key => Key, value => Value, ts => TsMs}], OnAck),
     ok.
 
 %% An atom instead of an offset says why a record was dropped; the job must not go on as if it had not been.
