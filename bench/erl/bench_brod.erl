@@ -29,13 +29,13 @@ start(#{servers := Servers, topic := Topic, partitions := Partitions, mode := Mo
 %% The defaults: a buffer of 256 records for each partition, one request on its way, no lingering, no compression.
 producer(default, _Mode, _Share) ->
     [];
-%% lz4 is not for it: lz4b makes frames of linked blocks, which Kafka refuses in batches over 64 KB, and brod's producer ends.
-%% More than one request on its way makes smaller batches and was slower. Who waits for the acknowledgement would wait for the
-%% lingering too.
+%% More than one request on its way makes smaller batches and was slower; so was snappy. lz4 is not for it: lz4b makes frames
+%% of linked blocks, which Kafka refuses in batches over 64 KB, and brod's producer ends. Who waits for the acknowledgement
+%% would wait for the lingering too.
 producer(best, sync, Share) ->
-    [{partition_buffer_limit, min(?BUFFER, Share)}, {compression, snappy}];
+    [{partition_buffer_limit, min(?BUFFER, Share)}];
 producer(best, _Async, Share) ->
-    [{partition_buffer_limit, min(?BUFFER, Share)}, {max_linger_ms, 5}, {max_linger_count, ?BATCH}, {compression, snappy}].
+    [{partition_buffer_limit, min(?BUFFER, Share)}, {max_linger_ms, 5}, {max_linger_count, ?BATCH}].
 
 -spec async(State :: map(), Key :: binary(), Value :: binary(), TsMs :: integer()) -> ok | {error, term()}.
 async(#{mode := no_ack, topic := Topic}, Key, Value, TsMs) ->

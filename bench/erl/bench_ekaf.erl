@@ -11,12 +11,14 @@
 -export([application/0, start/1, async/4, sync/4, stop/1]).
 -export([batch/5]).
 
+-define(WINDOW, 20000).
+
 -spec application() -> atom().
 application() -> ekaf.
 
 -spec start(map()) -> {ok, map()}.
 start(#{servers := [Server | _], topic := Topic, settings := Settings, window := Window}) ->
-    Counted = bench_window:new(Window),
+    Counted = bench_window:new(window(Settings, Window)),
     persistent_term:put(?MODULE, Counted),
     lists:foreach(fun({Key, Value}) -> ok = application:set_env(ekaf, Key, Value) end,
                   [{ekaf_bootstrap_broker, Server}, {ekaf_callback_massage_buffer, {?MODULE, batch}} | settings(Settings)]),
@@ -24,13 +26,22 @@ start(#{servers := [Server | _], topic := Topic, settings := Settings, window :=
     {ok, _} = ekaf:prepare(Topic),
     {ok, #{topic => Topic, window => Counted}}.
 
-settings(default) -> [];
+%% The defaults: 100 connections for each partition, of which one gets all records until it fails; its buffer is looked at every
+%% 5 s.
+settings(default) ->
+    [];
+%% Another partition every second. A key's partition is not for ekaf to know: it has a strategy for that, `custom`, which asks
+%% one worker after the other for its partition, for each record, in the one process that all records pass.
 settings(best) ->
     [{ekaf_per_partition_workers, 1},
      {ekaf_per_partition_workers_max, 1},
-     {ekaf_max_buffer_size, 100},
      {ekaf_buffer_ttl, 20},
-     {ekaf_partition_strategy, strict_round_robin}].
+     {ekaf_partition_strategy, sticky_round_robin},
+     {ekaf_sticky_partition_buffer_size, 1}].
+
+%% Its buffers are lists that are counted at each look.
+window(default, Window) -> Window;
+window(best, Window) -> min(?WINDOW, Window).
 
 -spec async(State :: map(), Key :: binary(), Value :: binary(), TsMs :: integer()) -> ok | {error, term()}.
 async(#{topic := Topic, window := Window}, Key, Value, _TsMs) ->

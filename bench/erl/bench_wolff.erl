@@ -28,19 +28,18 @@ start(#{servers := Servers, topic := Topic, mode := Mode, settings := Settings, 
 %% memory alone in both.
 producer(default, _Mode) ->
     #{};
-%% lz4 is not for it: lz4b makes frames of linked blocks, which Kafka refuses in batches over 64 KB, and wolff tries again for
-%% ever. A key's records in one partition, as everywhere else here. More than one batch on its way costs the order where one of
-%% them fails and is sent again.
-producer(best, Mode) ->
-    #{partitioner => first_key_dispatch, compression => snappy, max_send_ahead => 5, max_linger_ms => linger(Mode)}.
+%% A key's records in one partition, as everywhere else here. Who waits for the acknowledgement would wait for the lingering too,
+%% and smaller batches cost more.
+producer(best, sync) ->
+    #{partitioner => first_key_dispatch};
+%% More than one batch on its way costs the order where one of them fails and is sent again. lz4 is not for it: lz4b makes
+%% frames of linked blocks, which Kafka refuses in batches over 64 KB, and wolff tries again for ever.
+producer(best, _Async) ->
+    #{partitioner => first_key_dispatch, compression => snappy, max_send_ahead => 5, max_linger_ms => 5}.
 
 %% With fewer records in its mailboxes and queues wolff uses a quarter less CPU time for each.
 window(default, Window) -> Window;
 window(best, Window) -> min(?WINDOW, Window).
-
-%% Who waits for the acknowledgement would wait for the lingering too; while a batch is on its way the next one fills anyway.
-linger(sync) -> 0;
-linger(_Async) -> 5.
 
 -spec async(State :: map(), Key :: binary(), Value :: binary(), TsMs :: integer()) -> ok.
 async(#{producers := Producers, window := Window, on_ack := OnAck}, Key, Value, TsMs) ->
