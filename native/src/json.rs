@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::escape::escape_into;
 use crate::field::write_hex;
 
 /// The name of a field, with what stands around it: `,"name":`. One copy of a constant for each field of each record.
@@ -172,7 +173,9 @@ impl<'b> Object<'b> {
 
 /// A JSON string.
 pub fn write_string(out: &mut Vec<u8>, value: &str) {
-    json_escape_simd::escape_into(value, out);
+    out.push(b'"');
+    escape_into(value, out);
+    out.push(b'"');
 }
 
 /// A JSON number.

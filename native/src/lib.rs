@@ -22,6 +22,7 @@ pub mod context;
 pub mod dead_letter;
 pub mod delivery;
 pub mod encode;
+pub mod escape;
 pub mod event;
 pub mod field;
 pub mod filter;

@@ -11,8 +11,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 
 use crate::context::Context;
+use crate::escape::escape_into;
 use crate::event::EventKind;
 use crate::field::{Field, Value};
+use crate::json::write_string;
 use crate::payload_path::{Found, Step, find};
 
 /// A compiled template.
@@ -159,9 +161,9 @@ impl Source {
 fn write(value: &Value<'_>, place: Place, out: &mut Vec<u8>) {
     match (value, place) {
         (Value::Text(bytes), Place::Text) => out.extend_from_slice(bytes),
-        (Value::Text(bytes), Place::JsonString) => with_text(bytes, |text| escape_inside(text, out)),
-        (Value::Text(bytes), Place::JsonValue) => with_text(bytes, |text| json_escape_simd::escape_into(text, out)),
-        (Value::Json(json), Place::JsonString) => escape_inside(json, out),
+        (Value::Text(bytes), Place::JsonString) => with_text(bytes, |text| escape_into(text, out)),
+        (Value::Text(bytes), Place::JsonValue) => with_text(bytes, |text| write_string(out, text)),
+        (Value::Json(json), Place::JsonString) => escape_into(json, out),
         (Value::Json(json), _) => out.extend_from_slice(json.as_bytes()),
         (Value::Int(number), _) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         (Value::Bool(flag), _) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
@@ -174,11 +176,11 @@ fn write(value: &Value<'_>, place: Place, out: &mut Vec<u8>) {
 fn write_default(default: &str, place: Place, out: &mut Vec<u8>) {
     match place {
         Place::Text => out.extend_from_slice(default.as_bytes()),
-        Place::JsonString => escape_inside(default, out),
+        Place::JsonString => escape_into(default, out),
         Place::JsonValue if serde_json::from_str::<serde::de::IgnoredAny>(default).is_ok() => {
             out.extend_from_slice(default.as_bytes());
         }
-        Place::JsonValue => json_escape_simd::escape_into(default, out),
+        Place::JsonValue => write_string(out, default),
     }
 }
 
@@ -187,16 +189,6 @@ fn with_text(bytes: &[u8], write: impl FnOnce(&str)) {
     match std::str::from_utf8(bytes) {
         Ok(text) => write(text),
         Err(_) => write(&BASE64.encode(bytes)),
-    }
-}
-
-/// Escapes without the quotes around.
-fn escape_inside(text: &str, out: &mut Vec<u8>) {
-    let start = out.len();
-    json_escape_simd::escape_into(text, out);
-    out.pop();
-    if start < out.len() {
-        out.remove(start);
     }
 }
 
