@@ -104,9 +104,9 @@ percentiles(false, _Histogram) -> #{};
 percentiles(true, Histogram) -> bench_histogram:percentiles(Histogram).
 
 call(Adapter, State, sync) ->
-    fun(Key, Item) -> Adapter:sync(State, Key, Item, erlang:system_time(millisecond)) end;
+    fun(Key, Item, TsMs) -> Adapter:sync(State, Key, Item, TsMs) end;
 call(Adapter, State, _Async) ->
-    fun(Key, Item) -> Adapter:async(State, Key, Item, erlang:system_time(millisecond)) end.
+    fun(Key, Item, TsMs) -> Adapter:async(State, Key, Item, TsMs) end.
 
 %% Each process has keys of its own, as each client has its connection.
 mine(Items, Number, Processes) ->
@@ -121,9 +121,14 @@ worker(Call, Items, Next, Deadline, Histogram, Counts) ->
     case erlang:monotonic_time() >= Deadline of
         true -> Counts;
         false ->
-            {Then, Sums} = stride(Call, Items, Next, Histogram, Counts, ?STRIDE),
+            Stamped = stamped(Call, erlang:system_time(millisecond)),
+            {Then, Sums} = stride(Stamped, Items, Next, Histogram, Counts, ?STRIDE),
             worker(Call, Items, Then, Deadline, Histogram, Sums)
     end.
+
+%% The clock is read once for a stride: what it costs is not the client's.
+stamped(Call, TsMs) ->
+    fun(Key, Item) -> Call(Key, Item, TsMs) end.
 
 stride(_Call, _Items, Next, _Histogram, Counts, 0) ->
     {Next, Counts};
