@@ -173,7 +173,7 @@ def command(program: str) -> list[str]:
 def measure(job: Job, servers: str, offsets: Offsets | None, partitions: int = 4) -> dict:
     """Runs a job on a topic of its own: {records, records_per_s, cpu_us_per_record, version, ...}.
 
-    Without offsets nobody takes records, and the job is about that: its own count is what counts.
+    Without offsets nobody takes records, and the job is about that, or makes none: its own count of calls is what counts.
     """
     topic = offsets.create(partitions) if offsets else "bench"
     running = Running(job, servers, topic, partitions)

@@ -20,7 +20,8 @@ start(#{servers := Servers, topic := Topic, mode := Mode, arguments := Args}) ->
                  <<"overflow">> => <<"block">>, <<"produce_timeout">> => <<"60000">>, <<"on_failure">> => <<"auto">>},
     Set = maps:from_list([{Key, Value} || {<<"set.", Key/binary>>, Value} <- maps:to_list(Args)]),
     ok = emq_plugin_kafka_nif:open(maps:to_list(maps:merge(Settings, Set)) ++ rules(Args), <<"bench@127.0.0.1">>),
-    {ok, #{mode => Mode, qos => maps:get(<<"qos">>, Args, <<"1">>), full => maps:get(<<"full">>, Args, <<"off">>)}}.
+    {ok, #{mode => Mode, qos => maps:get(<<"qos">>, Args, <<"1">>), full => maps:get(<<"full">>, Args, <<"off">>),
+           silent => maps:get(<<"silent">>, Args, <<"off">>)}}.
 
 %% `rule`: one rule for all messages. `rules`: so many, of which only the last one matches.
 rules(#{<<"rule">> := Rule}) ->
@@ -49,9 +50,12 @@ async(_State, _Key, Message, _TsMs) ->
     {ok, Message} = emq_plugin_kafka:on_message_publish(Message, []),
     ok.
 
-%% Until the connections to all leaders are up; or, where the row is about a queue that is full, until it is.
+%% Until the connections to all leaders are up; or, where the row is about a queue that is full, until it is. Where no message
+%% becomes a record (`silent`), there is nothing to wait for.
 -spec warm(State :: map(), [{Key :: binary(), Message :: tuple()}]) -> ok.
 warm(#{full := <<"later">>}, _Items) ->
+    ok;
+warm(#{silent := <<"on">>}, _Items) ->
     ok;
 warm(#{full := <<"on">>} = State, [{Key, Message} | _] = Items) ->
     ok = async(State, Key, Message, 0),
