@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -35,7 +36,7 @@ def main() -> int:
     runs: dict[rows.Row, list[dict]] = {row: [] for row in wanted}
     without: dict[rows.Row, str] = {}
     started = time.time()
-    with Brokers({row.target for row in wanted} | ({"kafka"} if "mqtt" in options.only else set()), say) as brokers:
+    with Brokers({row.target for row in wanted} | ({"sink"} if "mqtt" in options.only else set()), say) as brokers:
         for number in range(1, options.rounds + 1):
             say(f"== round {number} of {options.rounds}: {len(runs) - len(without)} measurements")
             for row in runs:
@@ -45,8 +46,8 @@ def main() -> int:
         if "memory" in options.only:
             measured += memory.rows(say)
         if "mqtt" in options.only:
-            home = os.environ.get("EMQ_HOME") or None
-            measured += report.plain("mqtt", mqtt.rounds(home, brokers.address("kafka"), options.rounds, say))
+            for home in dict.fromkeys([None, os.environ.get("EMQ_HOME") or None]):
+                measured += report.plain("mqtt", mqtt.rounds(home, brokers.address("sink"), options.rounds, say))
     whole = report.document(measured, without, runs, started, options)
     results = Path(options.results)
     results.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def one(row: rows.Row, results: list[dict], without: dict[rows.Row, str], broker
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each row is measured (5)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each row is measured (3)")
     parser.add_argument("--seconds", type=int, default=2, help="how long each measurement produces (2)")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(GROUPS), help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--results", default=str(jobs.ROOT / "bench" / "results"), help="directory of latest.json and the plots")
@@ -93,6 +94,8 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    # Ended from outside, it still stops what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
     except Failed as failed:

@@ -105,7 +105,7 @@ class Running:
         self.errors.parent.mkdir(parents=True, exist_ok=True)
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                command(job.program) + words,
+                command(job) + words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -162,12 +162,18 @@ class Running:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def command(program: str) -> list[str]:
-    if program == "raw":
+# A scheduler of the VM that has nothing to do spins for a while. Where nobody waits for answers that would be counted as the
+# cost of records.
+NO_SPINNING = ["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]
+
+
+def command(job: Job) -> list[str]:
+    if job.program == "raw":
         return [str(BINARIES / "raw")]
+    flags = [] if job.arguments.get("mode") in ("sync", "durable") else NO_SPINNING
     # The plugin is found as an application of the repository's own folder, peers by ERL_LIBS.
     code = ["-pa", str(BUILD / "ebin"), str(ROOT / "ebin")]
-    return ["erl", "-noshell", "+P", "262144", *code, "-s", "bench_job", "-extra", f"adapter={program}"]
+    return ["erl", "-noshell", "+P", "262144", *flags, *code, "-s", "bench_job", "-extra", f"adapter={job.program}"]
 
 
 def measure(job: Job, servers: str, offsets: Offsets | None, partitions: int = 4) -> dict:

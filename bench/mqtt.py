@@ -22,7 +22,7 @@ from jobs import BINARIES, Failed, Offsets
 
 PARTITIONS = 4
 WARMUP_S = 1
-SECONDS = 5
+SECONDS = 3
 ARRIVED_S = 120
 COUNTED_S = 10
 # `connected` and `disconnected` of each client.
