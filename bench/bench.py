@@ -52,8 +52,9 @@ def main() -> int:
     results = Path(options.results)
     results.mkdir(parents=True, exist_ok=True)
     (results / "latest.json").write_text(json.dumps(whole, indent=1) + "\n")
-    say(report.table(whole))
-    say(report.targets(whole))
+    text = f"{report.table(whole)}\n{report.targets(whole)}\n"
+    (results / "latest.txt").write_text(text)
+    say(text)
     say(f"written: {results / 'latest.json'}")
     subprocess.run([sys.executable, Path(__file__).with_name("plots.py"), results], check=True)
     return 1 if any(reason != "missing" for reason in without.values()) else 0

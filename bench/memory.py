@@ -7,6 +7,7 @@ from collections.abc import Callable
 from jobs import Failed, Job, Running, resident_bytes
 
 BOUND = 256 * 1024 * 1024
+VARIANT = f"queue of {BOUND >> 20} MiB full"
 PAYLOADS = (16, 200, 1024, 16384)
 # Long enough to fill it, whatever the payload.
 SECONDS = 3
@@ -48,7 +49,7 @@ def row(payload: int, say: Callable[..., None]) -> dict:
         "group": "memory",
         "target": "none",
         "name": "plugin",
-        "variant": f"queue of {BOUND >> 20} MiB full",
+        "variant": VARIANT,
         "payload_bytes": payload,
         "processes": 1,
         "partitions": 1,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from jobs import ROOT
+from memory import VARIANT as MEMORY_FULL
 from rows import Row
 
 Rows = list[dict]
@@ -126,6 +127,11 @@ def table(whole: dict) -> str:
         if head != last:
             lines.append(head)
             last = head
+        if line["group"] == "memory":
+            title = f"{line['name']} {line['variant']}"
+            taken = f"{line['bytes_per_record']:,} bytes of memory a record, grew by {line['grew_of_bound']:.2f} of the bound"
+            lines.append(f"{title:44} {line['payload_bytes']:6}       {taken}")
+            continue
         call = line.get("call_us") or {}
         ratio = f"{line['ratio_to_raw']:.2f}" if line.get("ratio_to_raw") else ""
         times = " ".join(f"{call.get(name, ''):>{width}}" for name, width in (("p50", 7), ("p99", 8), ("p999", 8)))
@@ -202,6 +208,10 @@ def targets(whole: dict) -> str:
             results.get("latency", "plugin", "queue full", "call_us.p50", target="none", processes=1),
             at_most(1),
         ),
+        *[
+            (f"memory grown, of the bound, {size} B", results.get("memory", "plugin", MEMORY_FULL, "grew_of_bound", **which), at_most(1.3))
+            for size, which in ((size, {"target": "none", "payload": size, "processes": 1}) for size in (16, 16384))
+        ],
         (
             "durable, nobody waiting, of async",
             ratio(rate("plugin", "durable, nobody waiting"), asynchronous),
