@@ -38,6 +38,8 @@ def row(of: Row, results: list[dict]) -> dict:
         "records_per_s_max": round(max(rates)),
         "cpu_us_per_record": round(median(result["cpu_us_per_record"] for result in results), 3),
         "surplus": max(result["surplus"] for result in results),
+        # Where nobody takes records, a queue that is full is what the row is about.
+        "dropped": 0 if of.target == "none" else max(result.get("dropped", 0) for result in results),
         "version": results[0].get("version"),
         "call_us": None,
         "ticker_delay_us": None,
@@ -136,9 +138,10 @@ def table(whole: dict) -> str:
         ratio = f"{line['ratio_to_raw']:.2f}" if line.get("ratio_to_raw") else ""
         times = " ".join(f"{call.get(name, ''):>{width}}" for name, width in (("p50", 7), ("p99", 8), ("p999", 8)))
         title = f"{line['name']} {line['variant']}"
+        dropped = f" (dropped {line['dropped']:,})" if line.get("dropped") else ""
         lines.append(
             f"{title:44} {line['payload_bytes']:6} {line['processes']:5} {line['records_per_s']:10,.0f} {ratio:>6}"
-            f" {line['cpu_us_per_record']:7.2f} {times}"
+            f" {line['cpu_us_per_record']:7.2f} {times}{dropped}"
         )
     for name in whole["missing"]:
         lines.append(f"{name}: missing (its application is not on ERL_LIBS)")

@@ -87,18 +87,18 @@ delivered(Before) ->
     end.
 
 -spec stop(State :: map()) -> ok.
-stop(#{full := <<"off">>}) ->
-    ok = settled(erlang:monotonic_time(millisecond) + ?CLOSE_MS),
+stop(#{full := <<"off">>, qos := QoS}) ->
+    ok = settled(QoS, erlang:monotonic_time(millisecond) + ?CLOSE_MS),
     {ok, #{given_up := 0, spooled := 0}} = emq_plugin_kafka_nif:close(?CLOSE_MS),
     ok;
 stop(_Full) ->
     {ok, #{}} = emq_plugin_kafka_nif:close(0),
     ok.
 
-%% Kafka has all records; its last acknowledgements may be on their way.
-settled(Deadline) ->
+%% Kafka has all records; its last acknowledgements may be on their way. Only who cannot wait may have lost some.
+settled(QoS, Deadline) ->
     case {emq_plugin_kafka_nif:stats(), erlang:monotonic_time(millisecond) < Deadline} of
-        {#{dropped := 0, failed := 0, spooled := 0, queued := 0}, _} -> ok;
-        {#{dropped := 0, failed := 0}, true} -> erlang:yield(), settled(Deadline);
+        {#{dropped := Dropped, failed := 0, spooled := 0, queued := 0}, _} when Dropped =:= 0; QoS =:= <<"0">> -> ok;
+        {#{failed := 0}, true} -> erlang:yield(), settled(QoS, Deadline);
         {Stats, _} -> {error, Stats}
     end.
