@@ -81,10 +81,10 @@ impl Encoder {
     fn message(&self, message: &Message<'_>, body: &mut Object<'_>) {
         body.text(name!("topic"), message.topic);
         self.payload(message.payload, body);
-        body.digit(name!("qos"), message.qos);
+        body.int(name!("qos"), i64::from(message.qos));
         // The old plugin wrote flags as 0 and 1; its consumers read numbers.
-        body.digit(name!("dup"), message.dup.into());
-        body.digit(name!("retain"), message.retain.into());
+        body.flag(name!("dup"), message.dup);
+        body.flag(name!("retain"), message.retain);
         match message.id {
             Some(id) => body.hex(name!("id"), id),
             None => body.null(name!("id")),

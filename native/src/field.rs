@@ -208,17 +208,23 @@ fn hex(id: &[u8]) -> Value<'_> {
     Value::Text(text.into())
 }
 
-/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros. An id has at most 16 bytes.
+/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros.
 pub fn write_hex(id: &[u8], out: &mut Vec<u8>) {
     const fn digit(value: u8) -> u8 {
         if value < 10 { b'0' + value } else { b'A' - 10 + value }
     }
-    debug_assert!(id.len() <= 16);
-    let mut digits = [b'0'; 32];
-    for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(id) {
-        (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
+    let start = out.len();
+    let zeros = id.iter().take_while(|byte| **byte == 0).count();
+    // An id has 16 bytes, so this is nearly always one piece.
+    for (number, piece) in id.get(zeros..).unwrap_or_default().chunks(16).enumerate() {
+        let mut digits = [b'0'; 32];
+        for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(piece) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
+        }
+        let first = usize::from(number == 0 && digits.first() == Some(&b'0'));
+        out.extend_from_slice(digits.get(first..2 * piece.len()).unwrap_or_default());
     }
-    let digits = digits.get(..2 * id.len()).unwrap_or_default();
-    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-    out.extend_from_slice(digits.get(zeros..).filter(|digits| !digits.is_empty()).unwrap_or(b"0"));
+    if out.len() == start {
+        out.push(b'0');
+    }
 }

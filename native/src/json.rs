@@ -129,11 +129,10 @@ impl<'b> Object<'b> {
         write_int(self.out, value);
     }
 
-    /// A number of one digit.
-    pub fn digit(&mut self, name: Name, value: u8) {
-        debug_assert!(value < 10);
+    /// A flag as a number.
+    pub fn flag(&mut self, name: Name, value: bool) {
         self.name(name);
-        self.out.push(b'0' + value);
+        self.out.push(if value { b'1' } else { b'0' });
     }
 
     /// `true` or `false`.
