@@ -64,7 +64,9 @@ def throughput(rows: list[dict]) -> str:
         ]
         if any(rates):
             index += 1
-            data.append(f'"{name}" {(rates[0] or 0) / 1000} {(rates[1] or 0) / 1000} {colour(name)}')
+            # Not 0: who was not measured has no bar.
+            counting, real = (f"{rate / 1000}" if rate else "NaN" for rate in rates)
+            data.append(f'"{name}" {counting} {real} {colour(name)}')
     if not data:
         return ""
     body = "\n".join(data)
