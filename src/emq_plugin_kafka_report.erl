@@ -49,7 +49,9 @@ notice(Now, {Kind, Text, Count}, #report{notices = Told} = Report) ->
             {[[Text, more(Count - 1)]], told(Now, Kind, Report)}
     end.
 
-%% That an earlier life left records in the spool is no failure, whose end would be told.
+%% That an earlier life left records in the spool, or that a setting is unwise, is no failure, whose end would be told.
+told(Now, <<"setting ", _/binary>> = Kind, #report{notices = Told} = Report) ->
+    Report#report{notices = Told#{Kind => {Now, 0}}};
 told(Now, <<"spool recovery", _/binary>> = Kind, #report{notices = Told} = Report) ->
     Report#report{notices = Told#{Kind => {Now, 0}}};
 told(Now, Kind, #report{notices = Told} = Report) ->

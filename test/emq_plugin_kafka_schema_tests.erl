@@ -31,7 +31,8 @@ defaults() ->
     #{server => "127.0.0.1:9092", topic => "test", topic_max_dynamic => 1000, format => json, encode_payload => auto, produce => async,
       produce_timeout => 5000, produce_max_waiters => 10000, on_failure => auto, spool => overflow,
       spool_dir => "data/kafka_spool", spool_max_size => 10737418240, spool_segment_size => 67108864,
-      spool_sync_interval => 5, overflow => drop_new, queue_max_messages => 100000,
+      spool_sync_interval => 5, overflow => drop_new, security_protocol => plaintext,
+      ssl_endpoint_identification_algorithm => https, queue_max_messages => 100000,
       queue_max_size => 268435456, linger => auto, compression => lz4, acks => all, idempotence => true,
       partitioner => murmur2_random, shutdown_timeout => 10000}.
 
@@ -91,6 +92,17 @@ every_setting_has_its_datatype_test_() ->
              {"spool.sync_interval", "0", spool_sync_interval, 0},
              {"overflow", "block", overflow, block},
              {"dead_letter.topic", "dead", dead_letter_topic, "dead"},
+             {"security.protocol", "sasl_ssl", security_protocol, sasl_ssl},
+             {"ssl.ca.location", "etc/ca.pem", ssl_ca_location, "etc/ca.pem"},
+             {"ssl.certificate.location", "etc/c.pem", ssl_certificate_location, "etc/c.pem"},
+             {"ssl.key.location", "etc/c.key", ssl_key_location, "etc/c.key"},
+             {"ssl.key.password", "a#b # c", ssl_key_password, "a#b # c"},
+             {"ssl.key.password_file", "/run/k", ssl_key_password_file, "/run/k"},
+             {"ssl.endpoint.identification.algorithm", "none", ssl_endpoint_identification_algorithm, none},
+             {"sasl.mechanism", "SCRAM-SHA-512", sasl_mechanism, "SCRAM-SHA-512"},
+             {"sasl.username", "emq", sasl_username, "emq"},
+             {"sasl.password", "a#b # c", sasl_password, "a#b # c"},
+             {"sasl.password_file", "/run/p", sasl_password_file, "/run/p"},
              {"linger", "auto", linger, auto},
              {"queue.max_messages", "7", queue_max_messages, 7},
              {"queue.max_size", "1GB", queue_max_size, 1073741824},
@@ -175,6 +187,21 @@ an_empty_dead_letter_topic_is_none_test() ->
     ?assertNot(lists:keymember(<<"dead_letter_topic">>, 1, emq_plugin_kafka_producer:settings(maps:to_list(Env)))),
     ?assertMatch({ok, _}, checked(Env)).
 
+%% Through schema and library.
+a_login_with_its_password_in_a_file_is_checked_test() ->
+    Login = [{"security.protocol", "sasl_plaintext"}, {"sasl.mechanism", "SCRAM-SHA-256"}, {"sasl.username", "emq"}],
+    File = filename:join("/tmp", "emq_plugin_kafka_schema_tests." ++ os:getpid()),
+    With = fun(More) -> checked(environment(Login ++ More)) end,
+    ?assertMatch({error, [<<"emq.plugin.kafka.sasl.password: is missing", _/binary>>]}, With([])),
+    ?assertMatch({error, [<<"emq.plugin.kafka.sasl.password_file: cannot read", _/binary>>]}, With([{"sasl.password_file", File}])),
+    ok = file:write_file(File, <<"canary\n">>),
+    {ok, Shown} = With([{"sasl.password_file", File}]),
+    {ok, AlsoShown} = With([{"sasl.password", "canary"}]),
+    ok = file:delete(File),
+    ?assertEqual(list_to_binary(File), proplists:get_value(<<"sasl.password_file">>, Shown)),
+    ?assertEqual(<<"******">>, proplists:get_value(<<"sasl.password">>, AlsoShown)),
+    ?assertEqual(nomatch, string:find(io_lib:format("~p~p", [Shown, AlsoShown]), "canary")).
+
 a_size_may_have_a_fraction_test() ->
     {ok, Checked} = checked(environment([{"queue.max_size", "1.5GB"}])),
     ?assertEqual(<<"1610612736">>, proplists:get_value(<<"queue.max_size">>, Checked)).
@@ -187,7 +214,8 @@ wrong_values_are_refused_with_their_key_test_() ->
       end}
      || {Key, Text} <- [{"encode_payload", "hex"}, {"produce", "later"}, {"produce.timeout", "soon"},
                         {"produce.max_waiters", "many"}, {"on_failure", "panic"}, {"spool", "sometimes"},
-                        {"spool.sync_interval", "often"}, {"overflow", "drop_old"},
+                        {"spool.sync_interval", "often"}, {"overflow", "drop_old"}, {"security.protocol", "tls"},
+                        {"ssl.endpoint.identification.algorithm", "http"},
                         {"queue.max_messages", "many"}, {"linger", "soon"}, {"compression", "zip"}, {"acks", "2"}, {"idempotence", "maybe"},
                         {"partitioner", "mine"}, {"shutdown_timeout", "never"}]].
 
@@ -199,13 +227,15 @@ an_unknown_key_is_refused_by_name_test() ->
 what_cuttlefish_cannot_know_is_refused_at_start_test_() ->
     [{Key ++ " = " ++ Text,
       fun() ->
-              {error, [Problem]} = checked(environment([{Key, Text}])),
+              {error, [Problem | _]} = checked(environment([{Key, Text}])),
               ?assertNotEqual(nomatch, string:find(Problem, ?PREFIX ++ Key ++ ": "))
       end}
      || {Key, Text} <- [{"server", "9092"}, {"server", "a:b"}, {"topic", "a/b"}, {"queue.max_messages", "0"},
                         {"queue.max_size", "1"}, {"queue.max_size", "big"}, {"linger", "1h"}, {"shutdown_timeout", "1d"},
                         {"produce.timeout", "1h"}, {"produce.max_waiters", "0"}, {"spool.max_size", "big"},
                         {"spool.segment_size", "1"}, {"spool.sync_interval", "61s"}, {"dead_letter.topic", "a b"}, {"acks", "0"},
+                        {"ssl.ca.location", "/nowhere"}, {"ssl.certificate.location", "/nowhere"},
+                        {"ssl.key.location", "/nowhere"},
                         {"rdkafka.no.such.property", "1"}, {"rdkafka.plugin.library.paths", "/tmp/x.so"},
                         {"rdkafka.socket.timeout.ms", "soon"}]].
 

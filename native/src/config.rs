@@ -3,8 +3,10 @@
 //! Settings arrive as text under the names of the application environment; errors name the key that the operator
 //! wrote in `etc/emq_plugin_kafka.conf`. Everything wrong is reported at once, not the first thing only.
 
+mod files;
 mod modes;
 mod passthrough;
+mod security;
 mod servers;
 
 use std::fmt::Display;
@@ -23,6 +25,7 @@ use crate::rule::{FormatName, OnFailure, Produce, Rule};
 use crate::topic::KafkaTopic;
 
 pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};
+pub use security::{Secret, SecuritySettings};
 
 /// What the key of a rule begins with.
 const RULE: &str = "hook.";
@@ -71,6 +74,8 @@ pub struct Settings {
     pub spool: SpoolSettings,
     /// `dead_letter.topic`: where copies of records go that Kafka will never take. Default: nowhere.
     pub dead_letter_topic: Option<String>,
+    /// `security.protocol`, `ssl.*`, `sasl.*`.
+    pub security: SecuritySettings,
     /// `linger`: how long librdkafka waits for a batch to fill. Default (`auto`): 5 ms; 0 where a publisher waits for Kafka.
     pub linger: Option<Duration>,
     /// `compression`: none, gzip, snappy, lz4 or zstd. Default `lz4`.
@@ -101,6 +106,7 @@ impl Default for Settings {
             produce: ProduceSettings::default(),
             spool: SpoolSettings::default(),
             dead_letter_topic: None,
+            security: SecuritySettings::default(),
             linger: None,
             compression: "lz4".to_owned(),
             acks: "all".to_owned(),
@@ -164,7 +170,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// Every setting that is unknown or cannot be used.
+    /// Every setting that is unknown or cannot be used. Files of passwords are read, certificates looked for.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<SettingError>> {
         let mut settings = Self::default();
         // Rules last: what they leave out comes from the other settings.
@@ -179,6 +185,7 @@ impl Settings {
             errors.push(SettingError::new("acks", problem));
         }
         errors.extend(settings.conflicts());
+        errors.extend(settings.secure());
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
 
@@ -192,6 +199,9 @@ impl Settings {
             let rule = self.rule(rule, value).map_err(|problem| SettingError::new(name, problem))?;
             self.rules.push(rule);
             return Ok(());
+        }
+        if let Some(result) = self.security.set(name, value) {
+            return result;
         }
         match name {
             "server" => self.servers = servers::parse(value).map_err(|e| SettingError::new(name, e))?,
@@ -279,6 +289,9 @@ impl Settings {
             // A record waits for Kafka for as long as it takes: what bounds the queue is its size. (librdkafka's
             // default would give up after five minutes of an outage.)
             .set("message.timeout.ms", "0");
+        for (name, value) in self.security.properties() {
+            config.set(name, value);
+        }
         for (name, value) in &self.rdkafka {
             config.set(name, value);
         }
@@ -329,6 +342,7 @@ impl Settings {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        list.extend(self.security.shown());
         list.extend(
             self.rdkafka.iter().map(|(name, value)| (format!("rdkafka.{name}"), passthrough::redact(name, value))),
         );

@@ -248,6 +248,9 @@ impl Producer {
     ///
     /// What librdkafka or the operating system refused.
     pub fn open(settings: &Settings, shared: Arc<Shared>, store: Option<Arc<Store>>) -> Result<Self, OpenError> {
+        for warning in settings.warnings() {
+            shared.notices.push(&format!("setting {warning}"), warning.clone());
+        }
         let config = settings.client_config();
         let max_message_bytes = config.create_native_config()?.get("message.max.bytes")?.parse().unwrap_or(usize::MAX);
         let client: BaseProducer = BaseProducer::from_config_and_context(&config, DefaultProducerContext)?;

@@ -3,6 +3,8 @@
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
+use super::security::HIDDEN;
+
 /// Properties that may not be set, by prefix or whole name, and why. A configuration can be changed over the broker's
 /// REST interface: what loads or runs code must not be reachable from there. What breaks the accounting is refused too.
 const REFUSED: [(&str, &str); 17] = [
@@ -24,9 +26,6 @@ const REFUSED: [(&str, &str); 17] = [
     ("bootstrap.servers", "use emq.plugin.kafka.server"),
     ("metadata.broker.list", "use emq.plugin.kafka.server"),
 ];
-
-/// What a secret is shown as.
-const HIDDEN: &str = "******";
 
 /// Checks one property, by our list and then by librdkafka itself.
 pub fn check(property: &str, value: &str) -> Result<(), String> {

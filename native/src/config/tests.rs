@@ -8,6 +8,10 @@ fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
     }
 }
 
+fn security_of(protocol: &str) -> SecuritySettings {
+    Settings::parse([("security_protocol", protocol)]).expect("valid").security
+}
+
 #[test]
 fn nothing_configured_means_the_defaults() {
     assert_eq!(Settings::parse([]), Ok(Settings::default()));
@@ -35,6 +39,7 @@ fn reads_every_setting() {
         ("spool_segment_size", "1048576"),
         ("spool_sync_interval", "0"),
         ("dead_letter_topic", "dead"),
+        ("security_protocol", "ssl"),
         ("linger", "7"),
         ("compression", "zstd"),
         ("acks", "1"),
@@ -71,6 +76,7 @@ fn reads_every_setting() {
             sync_interval: Duration::ZERO,
         },
         dead_letter_topic: Some("dead".into()),
+        security: security_of("ssl"),
         linger: Some(Duration::from_millis(7)),
         compression: "zstd".into(),
         acks: "1".into(),

@@ -1,0 +1,147 @@
+//! Whether security settings can work: their files are there, and they go together.
+
+use super::{
+    BUILT_IN, CA, CERTIFICATE, KEY, KEY_PASSWORD, KEY_PASSWORD_FILE, MECHANISM, MECHANISMS, PASSWORD, PASSWORD_FILE,
+    PROTOCOL, Protocol, USERNAME,
+};
+use crate::config::files::{self, Readers};
+use crate::config::{PREFIX, SettingError, Settings};
+
+impl Settings {
+    /// Reads the files that the security settings name, and says what cannot work.
+    pub(in crate::config) fn secure(&mut self) -> Vec<SettingError> {
+        let mut errors = Vec::new();
+        let mut warnings = Vec::new();
+        let security = &mut self.security;
+        let sources = [
+            (&mut security.key_password, KEY_PASSWORD, KEY_PASSWORD_FILE),
+            (&mut security.password, PASSWORD, PASSWORD_FILE),
+        ];
+        for (source, key, file_key) in sources {
+            let Some(path) = &source.file else { continue };
+            if source.given.is_some() {
+                let problem = format!("is set, and so is {PREFIX}{file_key}: expected one of the two");
+                errors.push(SettingError::new(key, problem));
+                continue;
+            }
+            match files::secret(path) {
+                Ok((secret, readers)) => {
+                    source.read = Some(secret);
+                    warnings.extend(too_many(file_key, path, readers));
+                }
+                Err(problem) => errors.push(SettingError::new(file_key, problem)),
+            }
+        }
+        for (key, path) in [(CA, &security.ca), (CERTIFICATE, &security.certificate), (KEY, &security.key)] {
+            let Some(path) = path else { continue };
+            // librdkafka's own word for: look where systems keep them.
+            if key == CA && path == "probe" {
+                continue;
+            }
+            match files::readable(path, key == CA) {
+                Ok(readers) if key == KEY => warnings.extend(too_many(key, path, readers)),
+                Ok(_) => {}
+                Err(problem) => errors.push(SettingError::new(key, problem)),
+            }
+        }
+        self.security.warnings = warnings;
+        errors.extend(self.insecure());
+        errors
+    }
+
+    /// What the operator should know although it works.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.security.warnings
+    }
+
+    /// What is in force: librdkafka's property where it is given, else our setting.
+    fn in_force(&self, property: &str) -> Option<&str> {
+        let given = self.rdkafka.iter().rev().find(|(name, _)| name == property).map(|(_, value)| value.as_str());
+        let ours =
+            || self.security.properties().into_iter().find(|(name, _)| *name == property).map(|(_, value)| value);
+        given.or_else(ours)
+    }
+
+    /// The mechanism and the user name of the login, if there is one: to tell of a login that Kafka refused.
+    #[must_use]
+    pub fn login(&self) -> (Option<&str>, Option<&str>) {
+        (self.in_force("sasl.mechanisms").or_else(|| self.in_force(MECHANISM)), self.in_force(USERNAME))
+    }
+
+    /// Combinations that cannot work.
+    fn insecure(&self) -> Vec<SettingError> {
+        let mut errors = Vec::new();
+        let mut add = |key: &str, problem: String| errors.push(SettingError::new(key, problem));
+        // What librdkafka would not know was refused when it was set.
+        let protocol = self.in_force(PROTOCOL).and_then(Protocol::from_name).unwrap_or(self.security.protocol);
+        let name = protocol.name();
+        let (security, set) = (&self.security, |property| self.in_force(property).is_some());
+        let for_tls = [
+            (CA, security.ca.is_some()),
+            (CERTIFICATE, security.certificate.is_some()),
+            (KEY, security.key.is_some()),
+            (KEY_PASSWORD, security.key_password.given.is_some()),
+            (KEY_PASSWORD_FILE, security.key_password.file.is_some()),
+        ];
+        let for_login = [
+            (MECHANISM, security.mechanism.is_some()),
+            (USERNAME, security.username.is_some()),
+            (PASSWORD, security.password.given.is_some()),
+            (PASSWORD_FILE, security.password.file.is_some()),
+        ];
+        for (key, _) in for_tls.iter().filter(|(_, is_set)| *is_set && !protocol.is_tls()) {
+            add(key, format!("is set, but {PREFIX}{PROTOCOL} is {name}: expected ssl or sasl_ssl there"));
+        }
+        for (key, _) in for_login.iter().filter(|(_, is_set)| *is_set && !protocol.is_sasl()) {
+            add(key, format!("is set, but {PREFIX}{PROTOCOL} is {name}: expected sasl_plaintext or sasl_ssl there"));
+        }
+        let (certificate, key) = (set(CERTIFICATE) || set("ssl.certificate.pem"), set(KEY) || set("ssl.key.pem"));
+        if protocol.is_tls() && !set("ssl.keystore.location") {
+            let needed = |by: &str| format!("is missing: {PREFIX}{by} is set, and needs it");
+            if key && !certificate {
+                add(CERTIFICATE, needed(KEY));
+            }
+            if certificate && !key {
+                add(KEY, needed(CERTIFICATE));
+            }
+            if security.key_password.is_set() && !key {
+                add(KEY, needed(KEY_PASSWORD));
+            }
+        }
+        if !protocol.is_sasl() {
+            return errors;
+        }
+        let Some(mechanism) = self.login().0 else {
+            let some = MECHANISMS.join(", ");
+            add(MECHANISM, format!("is missing: {PREFIX}{PROTOCOL} is {name}; expected one of {some}"));
+            return errors;
+        };
+        if let Some((_, feature, false)) = BUILT_IN.iter().find(|(known, ..)| *known == mechanism) {
+            let problem = format!(
+                "{mechanism} is not built into this library: expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or a build \
+                 with `make FEATURES={feature}`"
+            );
+            add(MECHANISM, problem);
+        }
+        if BUILT_IN.iter().all(|(known, ..)| *known != mechanism) {
+            let why = format!("is missing: {PREFIX}{MECHANISM} is {mechanism}, and needs it");
+            if !set(USERNAME) {
+                add(USERNAME, why.clone());
+            }
+            if !set(PASSWORD) && !security.password.is_set() {
+                add(PASSWORD, format!("{why} (or {PREFIX}{PASSWORD_FILE})"));
+            }
+        }
+        errors
+    }
+}
+
+/// A secret that others may read is no reason to stop forwarding, as a refusal would: containers mount secrets readable by all
+/// (Docker 0444, Kubernetes 0644), where there are no others. So it is told at every start and reload.
+fn too_many(key: &str, path: &str, readers: Readers) -> Option<String> {
+    let Readers::Others(mode) = readers else { return None };
+    Some(format!(
+        "{PREFIX}{key}: {path:?} can be read or changed by other users of this machine (mode {mode:04o}); expected 0600 or 0400"
+    ))
+}
