@@ -55,6 +55,12 @@ rustler::atoms! {
     corrupt,
     left_behind,
     waiters_full,
+    // What the command line is told.
+    none,
+    version,
+    librdkafka,
+    config_hash,
+    modes,
     // The hooks.
     client_connected = "client.connected",
     client_disconnected = "client.disconnected",

@@ -4,6 +4,7 @@
 //! wrote in `etc/emq_plugin_kafka.conf`. Everything wrong is reported at once, not the first thing only.
 
 mod files;
+mod fingerprint;
 mod modes;
 mod passthrough;
 mod security;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub format: FormatName,
     /// `hook.EVENT.NAME`: which events become records, and how. Default: the old plugin's five events.
     pub rules: Vec<Rule>,
+    /// The same as they are written, `EVENT.NAME` and JSON with its spacing and order put right.
+    pub rule_texts: Vec<(String, String)>,
     /// `topic.max_dynamic`: how many topics templates may make. Default 1000.
     pub max_dynamic_topics: usize,
     /// `queue.max_messages`: how many records wait in memory at most. Default 100,000.
@@ -100,6 +103,7 @@ impl Default for Settings {
             encode_payload: PayloadEncoding::Auto,
             format: FormatName::Json,
             rules: Vec::new(),
+            rule_texts: Vec::new(),
             max_dynamic_topics: 1000,
             max_messages: 100_000,
             max_bytes: 256 << 20,
@@ -195,9 +199,10 @@ impl Settings {
             self.rdkafka.push((property.to_owned(), value.to_owned()));
             return Ok(());
         }
-        if let Some(rule) = name.strip_prefix(RULE) {
-            let rule = self.rule(rule, value).map_err(|problem| SettingError::new(name, problem))?;
+        if let Some(rule_name) = name.strip_prefix(RULE) {
+            let rule = self.rule(rule_name, value).map_err(|problem| SettingError::new(name, problem))?;
             self.rules.push(rule);
+            self.rule_texts.push((rule_name.to_owned(), plain_json(value)));
             return Ok(());
         }
         if let Some(result) = self.security.set(name, value) {
@@ -310,6 +315,17 @@ impl Settings {
         }
     }
 
+    /// The rules that have another mode than the setting `produce`, by name, and theirs.
+    #[must_use]
+    pub fn other_modes(&self) -> Vec<(String, String)> {
+        let rules = self.rule_texts.iter().zip(&self.rules);
+        let other = |(text, rule): (&(String, String), &Rule)| {
+            let mode = rule.produce.filter(|mode| *mode != self.produce.mode)?;
+            Some((text.0.clone(), name_of(&PRODUCES, mode)))
+        };
+        rules.filter_map(other).collect()
+    }
+
     /// The settings under the names of the configuration file, secrets replaced.
     #[must_use]
     pub fn redacted(&self) -> Vec<(String, String)> {
@@ -360,6 +376,11 @@ impl Settings {
             configured
         }
     }
+}
+
+/// The same JSON with its members in order and no spaces.
+fn plain_json(json: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(json).map_or_else(|_| json.to_owned(), |value| value.to_string())
 }
 
 fn name_of<T: Copy + PartialEq>(names: &[(&str, T)], value: T) -> String {

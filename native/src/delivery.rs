@@ -61,7 +61,7 @@ pub fn serve(client: &Client) {
                 Content::Reports(reports) => serve_reports(client, reports, &mut settled),
                 Content::Log { level, facility, text } => log(client, level, facility.trim(), text.trim()),
                 Content::Error(code, reason) => error(client, code, reason.trim()),
-                Content::Other => {}
+                Content::Statistics(_) | Content::Other => {}
             }
         }
         client.tell_of_room();

@@ -369,6 +369,12 @@ impl Handle {
         }
     }
 
+    /// The settings in force. None while nothing is open.
+    #[must_use]
+    pub fn settings(&self) -> Option<Settings> {
+        self.gate.load().as_deref().map(|Gate(pipeline)| pipeline.settings().clone())
+    }
+
     /// How full the spool is. None where there is none.
     #[must_use]
     pub fn spool(&self) -> Option<Stats> {

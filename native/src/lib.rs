@@ -36,6 +36,7 @@ mod nif;
 pub mod notices;
 pub mod payload_path;
 pub mod pipeline;
+pub mod probe;
 pub mod produce;
 pub mod record;
 pub mod replay;

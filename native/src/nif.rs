@@ -1,5 +1,7 @@
 //! The NIFs. Everything that knows rustler is here, in `terms` and in `atoms`.
 
+mod operate;
+
 use std::cell::RefCell;
 use std::time::Duration;
 

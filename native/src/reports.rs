@@ -75,7 +75,9 @@ pub enum Content<'e> {
     },
     /// An error of the client as a whole.
     Error(RDKafkaErrorCode, Cow<'e, str>),
-    /// Statistics, and what the future brings.
+    /// librdkafka's statistics, as JSON.
+    Statistics(Cow<'e, str>),
+    /// What the future brings.
     Other,
 }
 
@@ -103,6 +105,10 @@ impl Event {
                 let text = unsafe { text_of(rd::rd_kafka_event_error_string(self.0)) };
                 // SAFETY: the event is alive.
                 Content::Error(unsafe { rd::rd_kafka_event_error(self.0) }.into(), text)
+            }
+            rd::RD_KAFKA_EVENT_STATS => {
+                // SAFETY: the event is alive and one of statistics; its text lives as long as it.
+                Content::Statistics(unsafe { text_of(rd::rd_kafka_event_stats(self.0)) })
             }
             _ => Content::Other,
         }
@@ -162,6 +168,13 @@ impl<'e> Report<'e> {
     pub fn error(&self) -> Option<RDKafkaErrorCode> {
         let error = self.message().err;
         error.is_error().then(|| error.into())
+    }
+
+    /// The partition and the offset that it has got.
+    #[must_use]
+    pub fn place(&self) -> (i32, i64) {
+        let message = self.message();
+        (message.partition, message.offset)
     }
 
     /// The name of its topic.

@@ -57,6 +57,12 @@ impl KafkaTopic {
     pub fn as_c_str(&self) -> &CStr {
         &self.0
     }
+
+    /// The name. It is ASCII.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
 }
 
 /// Whether an MQTT topic is one of the broker's own (`$SYS` or below it).

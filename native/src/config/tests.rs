@@ -58,6 +58,7 @@ fn reads_every_setting() {
             Rule::parse(EventKind::MessagePublish, r#"{"topic":"x","format":"raw"}"#, FormatName::Json)
                 .expect("a rule"),
         ],
+        rule_texts: vec![("message.publish.1".to_owned(), r#"{"topic":"x"}"#.to_owned())],
         max_dynamic_topics: 3,
         max_messages: 5,
         max_bytes: 2048,

@@ -1,0 +1,135 @@
+//! What the command line asks: a test record, what this library is, and any answer as JSON.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rustler::serde::Deserializer;
+use rustler::{Encoder, Env, ListIterator, NifMap, NifResult, Term};
+use serde::Deserialize as _;
+
+use super::{HANDLE, parse_settings};
+use crate::atoms;
+use crate::probe::{self, Delivered, Problem};
+
+/// Sends one record by a client of its own: `{ok, Report}`, whatever the report says, or `{error, [Problem]}` for settings that
+/// cannot be used. An empty topic is the configured one.
+#[rustler::nif(schedule = "DirtyIo")]
+fn test<'a>(
+    env: Env<'a>,
+    settings: ListIterator<'a>,
+    node: &'a str,
+    topic: &'a str,
+    timeout_ms: u64,
+) -> NifResult<Term<'a>> {
+    let settings = match parse_settings(settings)? {
+        Ok(settings) => settings,
+        Err(problems) => return Ok((atoms::error(), problems).encode(env)),
+    };
+    let topic = Some(topic).filter(|topic| !topic.is_empty());
+    let report = probe::run(&settings, topic, node, Duration::from_millis(timeout_ms));
+    Ok((atoms::ok(), ReportMap::from(report)).encode(env))
+}
+
+#[derive(NifMap)]
+struct ReportMap {
+    topic: String,
+    servers: Vec<ServerMap>,
+    brokers: Vec<BrokerMap>,
+    delivered: Option<DeliveredMap>,
+    problem: Option<ProblemMap>,
+    said: Vec<String>,
+}
+
+#[derive(NifMap)]
+struct ServerMap {
+    name: String,
+    addresses: Vec<String>,
+    passed: Vec<String>,
+    problem: Option<ProblemMap>,
+}
+
+#[derive(NifMap)]
+struct BrokerMap {
+    id: i32,
+    name: String,
+    state: String,
+}
+
+#[derive(NifMap)]
+struct DeliveredMap {
+    partition: i32,
+    offset: i64,
+    took_ms: u64,
+}
+
+#[derive(NifMap)]
+struct ProblemMap {
+    kind: String,
+    error: String,
+    text: String,
+    advice: String,
+}
+
+impl From<probe::Report> for ReportMap {
+    fn from(report: probe::Report) -> Self {
+        let server = |server: probe::Server| ServerMap {
+            name: server.name,
+            addresses: server.addresses,
+            passed: server.passed.into_iter().map(|step| step.name().to_owned()).collect(),
+            problem: server.problem.map(ProblemMap::from),
+        };
+        let broker = |broker: probe::Broker| BrokerMap { id: broker.id, name: broker.name, state: broker.state };
+        let (delivered, problem) = match report.outcome {
+            Ok(Delivered { partition, offset, took }) => {
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                (Some(DeliveredMap { partition, offset, took_ms }), None)
+            }
+            Err(problem) => (None, Some(problem.into())),
+        };
+        Self {
+            topic: report.topic,
+            servers: report.servers.into_iter().map(server).collect(),
+            brokers: report.brokers.into_iter().map(broker).collect(),
+            delivered,
+            problem,
+            said: report.said,
+        }
+    }
+}
+
+impl From<Problem> for ProblemMap {
+    fn from(problem: Problem) -> Self {
+        let Problem { kind, error, text, advice } = problem;
+        Self { kind: kind.name().to_owned(), error, text, advice }
+    }
+}
+
+/// What this library is and what it was told: versions, the hash of the settings in force, and the rules that have a mode of their
+/// own.
+#[rustler::nif]
+fn about(env: Env<'_>) -> NifResult<Term<'_>> {
+    let settings = HANDLE.settings();
+    let modes = settings.as_ref().map(crate::config::Settings::other_modes).unwrap_or_default();
+    let modes: BTreeMap<String, String> = modes.into_iter().collect();
+    let hash = settings.map_or_else(|| atoms::none().encode(env), |settings| settings.fingerprint().encode(env));
+    Term::map_from_pairs(
+        env,
+        &[
+            (atoms::version(), env!("CARGO_PKG_VERSION").encode(env)),
+            (atoms::librdkafka(), rdkafka::util::get_rdkafka_version().1.encode(env)),
+            (atoms::config_hash(), hash),
+            (atoms::modes(), Term::map_from_pairs(env, &Vec::from_iter(&modes))?),
+        ],
+    )
+}
+
+/// A term as JSON: maps with atoms or UTF-8 for keys, lists, numbers, UTF-8 binaries; atoms are strings, but for `true`, `false` and
+/// `nil`, which is null. `{error, Why}` for what has no form in JSON.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn to_json<'a>(env: Env<'a>, term: Term<'a>) -> Term<'a> {
+    let json = serde_json::Value::deserialize(Deserializer::from(term)).map_err(|error| error.to_string());
+    match json.and_then(|value| serde_json::to_string_pretty(&value).map_err(|error| error.to_string())) {
+        Ok(json) => (atoms::ok(), json).encode(env),
+        Err(why) => (atoms::error(), why).encode(env),
+    }
+}

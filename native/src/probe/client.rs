@@ -1,0 +1,190 @@
+//! A client of a test: the producer's properties, but that it waits for nothing, gives up in time and tells of its connections.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use serde::Deserialize;
+
+use super::{Broker, MARK};
+use crate::config::Settings;
+use crate::native_parts::TopicHandle;
+use crate::reports::{Content, Queue};
+use crate::topic::KafkaTopic;
+
+/// How often librdkafka tells the state of its connections.
+const STATISTICS_MS: u64 = 100;
+
+/// How long a topic may be unknown, because Kafka is just creating it.
+const TOPIC_WAIT: Duration = Duration::from_secs(3);
+
+/// Lines of librdkafka's log that are kept.
+const MAX_SAID: usize = 20;
+
+/// Fields are dropped in this order: topic handle and queue before the client that they belong to.
+pub struct Client {
+    topic: TopicHandle,
+    queue: Queue,
+    native: BaseProducer,
+    /// What it has told so far.
+    pub seen: Seen,
+}
+
+/// What a client has told.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Errors of the client as a whole, in their order.
+    pub errors: Vec<(RDKafkaErrorCode, String)>,
+    /// Lines of its log.
+    pub said: Vec<String>,
+    /// Its connections at the last look.
+    pub statistics: Statistics,
+    /// What became of the record: its partition and offset.
+    pub report: Option<Result<(i32, i64), RDKafkaErrorCode>>,
+}
+
+/// Of librdkafka's statistics, what a test needs.
+#[derive(Debug, Default, Deserialize)]
+pub struct Statistics {
+    #[serde(default)]
+    brokers: BTreeMap<String, Connection>,
+    #[serde(default)]
+    topics: BTreeMap<String, Topic>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Connection {
+    nodeid: i32,
+    nodename: String,
+    state: String,
+    #[serde(default)]
+    txretries: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Topic {
+    #[serde(default)]
+    partitions: BTreeMap<String, Partition>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Partition {
+    leader: i32,
+}
+
+impl Client {
+    /// A client that knows only these servers.
+    pub fn open(settings: &Settings, servers: &str, topic: &KafkaTopic, deadline: Instant) -> Result<Self, KafkaError> {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let mut config = settings.client_config();
+        config
+            .set("bootstrap.servers", servers)
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", left.as_millis().to_string())
+            .set("topic.metadata.propagation.max.ms", TOPIC_WAIT.min(left / 2).as_millis().to_string())
+            .set("statistics.interval.ms", STATISTICS_MS.to_string());
+        let native: BaseProducer = BaseProducer::from_config_and_context(&config, DefaultProducerContext)?;
+        // A client without a topic connects to nobody.
+        let topic = TopicHandle::new(&native, topic).map_err(KafkaError::MetadataFetch)?;
+        Ok(Self { topic, queue: Queue::of(&native), native, seen: Seen::default() })
+    }
+
+    /// Hands the record over.
+    pub fn send(&self, key: &str, value: &str) -> Result<(), RDKafkaErrorCode> {
+        let headers = OwnedHeaders::new().insert(Header { key: MARK, value: Some("1") });
+        let record = BaseRecord::to(self.topic.name()).key(key).payload(value).headers(headers);
+        self.native.send(record).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+    }
+
+    /// Waits until there is news of the connections or of the record. False: the deadline has passed.
+    pub fn look(&mut self, deadline: Instant) -> bool {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let Some(event) = self.queue.poll(left) else { continue };
+            match event.content() {
+                Content::Reports(reports) => {
+                    for report in reports {
+                        let result = report.error().map_or_else(|| Ok(report.place()), |error| Err(self.cause(error)));
+                        self.seen.report = Some(result);
+                        return true;
+                    }
+                }
+                Content::Log { facility, text, .. } => self.seen.hear(&format!("{}: {}", facility.trim(), text.trim())),
+                Content::Error(code, text) => self.seen.errors.push((self.cause(code), text.trim().to_owned())),
+                Content::Statistics(text) => {
+                    if let Ok(statistics) = serde_json::from_str(&text) {
+                        self.seen.statistics = statistics;
+                        return true;
+                    }
+                }
+                Content::Other => {}
+            }
+        }
+    }
+
+    /// A fatal error stands for another one.
+    fn cause(&self, error: RDKafkaErrorCode) -> RDKafkaErrorCode {
+        match error {
+            RDKafkaErrorCode::Fatal => self.native.client().fatal_error().map_or(error, |(cause, _)| cause),
+            error => error,
+        }
+    }
+
+    /// Ends the client, in a thread that may wait for it: librdkafka's threads end when the calls that they are in return.
+    pub fn end(mut self) -> Seen {
+        let seen = std::mem::take(&mut self.seen);
+        // Where there is no thread, the closure, and the client with it, is dropped here.
+        std::thread::Builder::new().name("emq_kafka_test".to_owned()).spawn(move || drop(self)).ok();
+        seen
+    }
+}
+
+impl Seen {
+    /// Keeps a line that is no repetition.
+    fn hear(&mut self, line: &str) {
+        if self.said.len() < MAX_SAID && !self.said.iter().any(|said| said == line) {
+            self.said.push(line.to_owned());
+        }
+    }
+
+    /// The state of the connection to `host:port`.
+    pub fn state_of(&self, server: &str) -> Option<&str> {
+        let connections = self.statistics.brokers.values();
+        connections
+            .filter(|connection| connection.nodename == server)
+            .map(|connection| connection.state.as_str())
+            .next()
+    }
+
+    /// The brokers that Kafka has named.
+    pub fn brokers(&self) -> Vec<Broker> {
+        let named = self.statistics.brokers.values().filter(|connection| connection.nodeid >= 0);
+        let mut brokers: Vec<Broker> = named
+            .map(|connection| Broker {
+                id: connection.nodeid,
+                name: connection.nodename.clone(),
+                state: connection.state.clone(),
+            })
+            .collect();
+        brokers.sort_by_key(|broker| broker.id);
+        brokers
+    }
+
+    /// Whether a partition of the topic has no leader.
+    pub fn lacks_leader(&self, topic: &str) -> bool {
+        let partitions = self.statistics.topics.get(topic).into_iter().flat_map(|topic| &topic.partitions);
+        // -1 is librdkafka's own, for records without a partition.
+        partitions.filter(|(number, _)| number.as_str() != "-1").any(|(_, partition)| partition.leader < 0)
+    }
+
+    /// How often a broker asked for the record once more.
+    pub fn retries(&self) -> u64 {
+        self.statistics.brokers.values().map(|connection| connection.txretries).sum()
+    }
+}
