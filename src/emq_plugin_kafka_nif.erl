@@ -5,12 +5,12 @@
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
-         cancel/1, hooks/0, status/0, stats/0, take_notices/0]).
--export_type([setting/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0]).
+         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, to_json/1]).
+-export_type([setting/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0]).
 
 -on_load(on_load/0).
 -nifs([open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
-       hooks/0, status/0, stats/0, take_notices/0]).
+       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, to_json/1]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -36,6 +36,19 @@
                    spool := off | #{records := non_neg_integer(), bytes := non_neg_integer(),
                                     max_bytes := non_neg_integer(), segments := non_neg_integer(),
                                     oldest_ms := non_neg_integer(), state := ok | full | failed}}.
+
+%% modes: the rules that have another mode than the setting `produce`.
+-type about() :: #{version := binary(), librdkafka := binary(), config_hash := none | binary(),
+                   modes := #{Rule :: binary() => Mode :: binary()}}.
+-type problem() :: #{kind := binary(), error := binary(), text := binary(), advice := binary()}.
+%% What a test record met: `delivered` or `problem` is nil. passed: dns, connect, tls, login, kafka.
+-type test_report() :: #{topic := binary(),
+                         servers := [#{name := binary(), addresses := [binary()], passed := [binary()],
+                                       problem := nil | problem()}],
+                         brokers := [#{id := integer(), name := binary(), state := binary()}],
+                         delivered := nil | #{partition := integer(), offset := integer(), took_ms := non_neg_integer()},
+                         problem := nil | problem(),
+                         said := [binary()]}.
 
 %% Loads the library. `{error, {reload, _}}` when it is loaded already.
 -spec load() -> ok | {error, {Reason :: atom(), Text :: string()}}.
@@ -117,6 +130,23 @@ stats() ->
 %% What librdkafka has to say to the operator since the last call: of each kind the latest, and how many there were.
 -spec take_notices() -> [notice()].
 take_notices() ->
+    erlang:nif_error(not_loaded).
+
+%% Versions, the hash of the settings in force (none while nothing is open), the modes of rules.
+-spec about() -> about().
+about() ->
+    erlang:nif_error(not_loaded).
+
+%% Sends one record, by a client of its own, to a topic (empty: the setting's) and waits for Kafka's acknowledgement, so many ms at
+%% most. Works whether or not a producer is open. Dirty scheduler.
+-spec test([setting()], Node :: binary(), Topic :: binary(), Milliseconds :: non_neg_integer()) ->
+          {ok, test_report()} | {error, [Problem :: binary()]}.
+test(_Settings, _Node, _Topic, _Timeout) ->
+    erlang:nif_error(not_loaded).
+
+%% A term as JSON: maps, lists, numbers, UTF-8 binaries; atoms are strings, but for true, false and nil, which is null.
+-spec to_json(term()) -> {ok, binary()} | {error, Why :: binary()}.
+to_json(_Term) ->
     erlang:nif_error(not_loaded).
 
 %% A release loads this module while it boots, and a boot ends with the first module whose on_load fails. A library that

@@ -50,7 +50,7 @@ fn a_server_that_is_no_kafka_is_told_from_one_that_is_silent() {
     std::thread::spawn(move || {
         // Reads the first request and hangs up, as a listener for TLS does.
         for stream in listener.incoming() {
-            stream.expect("a connection").read(&mut [0; 64]).ok();
+            stream.expect("a connection").read_exact(&mut [0; 16]).ok();
         }
     });
     let report = run(&settings(&address, &[]), None, "n@h", TIMEOUT);

@@ -108,8 +108,8 @@ impl Client {
             }
             let Some(event) = self.queue.poll(left) else { continue };
             match event.content() {
-                Content::Reports(reports) => {
-                    for report in reports {
+                Content::Reports(mut reports) => {
+                    if let Some(report) = reports.next() {
                         let result = report.error().map_or_else(|| Ok(report.place()), |error| Err(self.cause(error)));
                         self.seen.report = Some(result);
                         return true;
