@@ -29,6 +29,7 @@ pub mod filter;
 pub mod handle;
 pub mod intake;
 pub mod json;
+pub mod malloc;
 pub mod metrics;
 pub mod native_parts;
 #[cfg(feature = "nif")]

@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::config::Settings;
 use crate::dead_letter::{DeadLetters, Verdict};
 use crate::delivery::{self, Returned, error_name};
+use crate::malloc;
 use crate::metrics::DropReason;
 use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::record::Header;
@@ -248,6 +249,7 @@ impl Producer {
     ///
     /// What librdkafka or the operating system refused.
     pub fn open(settings: &Settings, shared: Arc<Shared>, store: Option<Arc<Store>>) -> Result<Self, OpenError> {
+        malloc::keep_batches();
         for warning in settings.warnings() {
             shared.notices.push(&format!("setting {warning}"), warning.clone());
         }
