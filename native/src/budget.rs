@@ -1,16 +1,28 @@
-//! How much memory the records that wait for Kafka may take.
+//! How much memory the records that wait for Kafka may take, and in which order records came.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
+
+/// What every record writes, on a cache line of its own: the processor that has fetched it for one of them has it for all, and
+/// nobody else waits for it.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Line {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
+    order: AtomicU64,
+}
 
 /// The bounds of the memory queue, and what is in it.
 #[derive(Debug)]
 pub struct Budget {
     max_messages: AtomicUsize,
     max_bytes: AtomicUsize,
-    messages: AtomicUsize,
-    bytes: AtomicUsize,
+    /// Whether nothing more fits: what each record reads before it is encoded, and hardly ever changes. It may lag behind, but not
+    /// for long: a room that is given back is always seen.
+    full: AtomicBool,
+    line: Line,
     /// How many threads sleep until there is room.
     sleeping: AtomicUsize,
     lock: Mutex<()>,
@@ -24,8 +36,8 @@ impl Budget {
         Self {
             max_messages: AtomicUsize::new(max_messages),
             max_bytes: AtomicUsize::new(max_bytes),
-            messages: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
+            line: Line { messages: AtomicUsize::new(0), bytes: AtomicUsize::new(0), order: AtomicU64::new(0) },
             sleeping: AtomicUsize::new(0),
             lock: Mutex::new(()),
             room: Condvar::new(),
@@ -36,35 +48,60 @@ impl Budget {
     pub fn resize(&self, max_messages: usize, max_bytes: usize) {
         self.max_messages.store(max_messages, Ordering::Relaxed);
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
+        self.update_full();
     }
 
     /// Whether nothing more fits, however small: asked before an event is encoded.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.messages.load(Ordering::Relaxed) >= self.max_messages.load(Ordering::Relaxed)
-            || self.bytes.load(Ordering::Relaxed) >= self.max_bytes.load(Ordering::Relaxed)
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// After every change of what is in the queue that may matter. Who has filled it up and who has given something back write
+    /// their numbers first, then look at the sums: the last of them sees them all.
+    fn update_full(&self) {
+        let is_full = || {
+            self.line.messages.load(Ordering::SeqCst) >= self.max_messages.load(Ordering::SeqCst)
+                || self.line.bytes.load(Ordering::SeqCst) >= self.max_bytes.load(Ordering::SeqCst)
+        };
+        if is_full() {
+            self.full.store(true, Ordering::SeqCst);
+            // What was given back between the look and the store has not seen that store.
+            if is_full() {
+                return;
+            }
+        }
+        self.full.store(false, Ordering::SeqCst);
     }
 
     /// Takes the room for one record of `bytes`, or tells that there is none.
     #[must_use]
     pub fn reserve(&self, bytes: usize) -> bool {
-        let messages = self.messages.fetch_add(1, Ordering::Relaxed);
-        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let messages = self.line.messages.fetch_add(1, Ordering::SeqCst);
+        let taken = self.line.bytes.fetch_add(bytes, Ordering::SeqCst);
+        let (max_messages, max_bytes) =
+            (self.max_messages.load(Ordering::Relaxed), self.max_bytes.load(Ordering::Relaxed));
+        let after = taken.saturating_add(bytes);
         // One record larger than the whole bound is let through when it is alone, so that it gets its own answer.
-        let fits = messages < self.max_messages.load(Ordering::Relaxed)
-            && (taken == 0 || taken.saturating_add(bytes) <= self.max_bytes.load(Ordering::Relaxed));
+        let fits = messages < max_messages && (taken == 0 || after <= max_bytes);
         if !fits {
             // Nobody is woken for that: it was never there.
-            self.bytes.fetch_sub(bytes, Ordering::SeqCst);
-            self.messages.fetch_sub(1, Ordering::SeqCst);
+            self.line.bytes.fetch_sub(bytes, Ordering::SeqCst);
+            self.line.messages.fetch_sub(1, Ordering::SeqCst);
+        }
+        if !fits || messages + 1 >= max_messages || after >= max_bytes {
+            self.update_full();
         }
         fits
     }
 
     /// Gives the room of some records back.
     pub fn release(&self, messages: usize, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
-        self.messages.fetch_sub(messages, Ordering::SeqCst);
+        self.line.bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.line.messages.fetch_sub(messages, Ordering::SeqCst);
+        if self.full.load(Ordering::SeqCst) {
+            self.update_full();
+        }
         if self.sleeping.load(Ordering::SeqCst) > 0 {
             // Locked, so that a sleeper who has just found no room is not missed.
             let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,16 +126,21 @@ impl Budget {
         fits
     }
 
+    /// The next place in the order of all records.
+    pub fn next_order(&self) -> u64 {
+        self.line.order.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// How many more records may come.
     #[must_use]
     pub fn room_for(&self) -> usize {
-        self.max_messages.load(Ordering::Relaxed).saturating_sub(self.messages.load(Ordering::Relaxed))
+        self.max_messages.load(Ordering::Relaxed).saturating_sub(self.line.messages.load(Ordering::Relaxed))
     }
 
     /// How many records are in the queue.
     #[must_use]
     pub fn messages(&self) -> usize {
-        self.messages.load(Ordering::Relaxed)
+        self.line.messages.load(Ordering::Relaxed)
     }
 }
 

@@ -91,7 +91,7 @@ fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
         shared.waiters.settle(waiter, Ok(()));
     }
     // Last: who waits until librdkafka is empty finds everything settled.
-    client.in_librdkafka.fetch_sub(settled.reports, Ordering::AcqRel);
+    client.in_librdkafka.sub(settled.reports);
     let (mut main, mut handover, mut safe) =
         (std::mem::take(&mut settled.main), std::mem::take(&mut settled.handover), std::mem::take(&mut settled.safe));
     main.clear();

@@ -47,6 +47,7 @@ pub mod rule;
 pub mod shared;
 pub mod store;
 pub mod stored;
+pub mod striped;
 pub mod template;
 #[cfg(feature = "nif")]
 mod terms;

@@ -7,11 +7,9 @@
 //! A thread counts in a shard of its own choice, so that schedulers do not wait for each other.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// More shards than that would only make the snapshot slower.
-const SHARDS: usize = 32;
+use crate::striped::{STRIPES, stripe};
 
 /// Why a record was given up before Kafka decided on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +154,7 @@ impl Shard {
 /// The counters of the whole plugin. They outlive the producers that come and go.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    shards: [Shard; SHARDS],
+    shards: [Shard; STRIPES],
 }
 
 impl Metrics {
@@ -285,13 +283,7 @@ impl Metrics {
     }
 
     fn shard(&self) -> MutexGuard<'_, Snapshot> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-        }
-        // `with` fails only while the thread is being torn down.
-        let mine = MINE.try_with(|mine| *mine).unwrap_or(0);
-        match self.shards.get(mine) {
+        match self.shards.get(stripe()) {
             Some(shard) => shard.lock(),
             None => self.shards[0].lock(),
         }
@@ -330,7 +322,7 @@ fn signed(bytes: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 

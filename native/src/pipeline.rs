@@ -386,7 +386,9 @@ impl Pipeline {
             buffers.topic.clear();
             template.render(context, &mut buffers.topic).map_err(missing)?;
         }
-        let identity = Identity { opened: self.opened, number: self.records.fetch_add(1, Ordering::Relaxed) };
+        // One number for all schedulers: only where it is asked for.
+        let number = if route.rule.format.has_identity() { self.records.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let identity = Identity { opened: self.opened, number };
         let (value, headers) =
             fill(&route.rule, context, &self.encoder, identity, &mut buffers.json, &mut buffers.value)
                 .map_err(missing)?;

@@ -5,7 +5,7 @@
 //! back is served by a thread of ours, see `delivery`.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ use crate::record::Header;
 use crate::reports::Queue;
 use crate::shared::{Origin, Shared};
 use crate::store::Store;
+use crate::striped::Striped;
 use crate::topic::{KafkaTopic, TopicError};
 use crate::topics::DynamicTopics;
 use crate::waiters::WaiterId;
@@ -151,7 +152,7 @@ pub struct Client {
     /// The spool, where there is one.
     pub store: Option<Arc<Store>>,
     /// How many records librdkafka has. Its own `outq_len` has log lines and errors in it.
-    pub in_librdkafka: AtomicUsize,
+    pub in_librdkafka: Striped,
     /// What librdkafka gave back.
     pub returned: Mutex<Vec<Returned>>,
     max_message_bytes: usize,
@@ -192,7 +193,7 @@ impl Client {
         let headers = NativeHeaders::new(record.headers);
         let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(origin.pack()).unwrap_or_default());
         // Counted first: its report may come before `producev` returns.
-        self.in_librdkafka.fetch_add(1, Ordering::AcqRel);
+        self.in_librdkafka.add(1);
         // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
         // that rdkafka.h gives for it, and the list ends with END. The flag COPY makes librdkafka copy value
         // and key before it returns; it reads them only. Null headers are none. The opaque is a number that nobody
@@ -226,7 +227,7 @@ impl Client {
             std::mem::forget(headers);
             return Ok(());
         }
-        self.in_librdkafka.fetch_sub(1, Ordering::AcqRel);
+        self.in_librdkafka.sub(1);
         Err(refused(result.into()))
     }
 
@@ -270,7 +271,7 @@ impl Producer {
             native: client,
             shared,
             store,
-            in_librdkafka: AtomicUsize::new(0),
+            in_librdkafka: Striped::default(),
             returned: Mutex::default(),
             max_message_bytes,
             stop: AtomicBool::new(false),
@@ -377,7 +378,7 @@ impl Producer {
             // SAFETY: the client is alive. With delivery reports as events, flush runs no callback: it sends without
             // lingering and waits for the queue, which our thread empties.
             let result = unsafe { rd_kafka_flush(client, milliseconds) };
-            if self.client.in_librdkafka.load(Ordering::Acquire) == 0 {
+            if self.client.in_librdkafka.sum() == 0 {
                 return true;
             }
             if milliseconds == 0 || result != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT {

@@ -181,13 +181,13 @@ impl Run {
     /// Hands a record to the producer as soon as there is room.
     fn produce(&mut self, record: &Stored<'_>, origin: Origin) -> Then {
         let cost = cost(record.key, record.value, &record.headers);
-        let budget = Arc::clone(&self.client.shared.budget);
+        let client = Arc::clone(&self.client);
+        let budget = &client.shared.budget;
         while !budget.reserve_or_sleep(cost, WAIT) {
             if self.stop.load(Ordering::Acquire) {
                 return Then::Stop;
             }
         }
-        let client = Arc::clone(&self.client);
         let Some(topic) = self.topic(record.topic) else {
             client.refuse(record, origin, Verdict::Dropped(DropReason::Refused), "no topic of Kafka has such a name");
             return Then::GoOn;

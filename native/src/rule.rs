@@ -56,6 +56,14 @@ pub enum Format {
     Template(Template),
 }
 
+impl Format {
+    /// Whether each record has a number of its own.
+    #[must_use]
+    pub const fn has_identity(&self) -> bool {
+        matches!(self, Self::CloudEvents | Self::CloudEventsBinary)
+    }
+}
+
 /// The format of rules that name none (`format`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,9 +1,6 @@
 //! What outlives the producers that come and go: counters, notices, callers that wait, the bound of the memory queue, and the
 //! order of all records.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::budget::Budget;
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -20,9 +17,8 @@ pub struct Shared {
     pub waiters: Waiters,
     /// Which records they wait for.
     pub tickets: Tickets,
-    /// The bound of the memory queue.
-    pub budget: Arc<Budget>,
-    order: AtomicU64,
+    /// The bound of the memory queue, and the order of all records.
+    pub budget: Budget,
 }
 
 impl Default for Shared {
@@ -32,8 +28,7 @@ impl Default for Shared {
             notices: Notices::default(),
             waiters: Waiters::default(),
             tickets: Tickets::default(),
-            budget: Arc::new(Budget::new(0, 0)),
-            order: AtomicU64::new(0),
+            budget: Budget::new(0, 0),
         }
     }
 }
@@ -47,7 +42,7 @@ impl Shared {
 
     /// The next place in the order of all records since the library was loaded.
     pub fn next_order(&self) -> u64 {
-        self.order.fetch_add(1, Ordering::Relaxed)
+        self.budget.next_order()
     }
 }
 
