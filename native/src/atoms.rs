@@ -61,6 +61,13 @@ rustler::atoms! {
     librdkafka,
     config_hash,
     modes,
+    // What `emq_plugin_kafka_event` makes of hook calls.
+    publish,
+    received,
+    connected,
+    client,
+    subscriptions,
+    session,
     // The hooks.
     client_connected = "client.connected",
     client_disconnected = "client.disconnected",

@@ -25,6 +25,8 @@ pub mod encode;
 pub mod escape;
 pub mod event;
 pub mod field;
+#[cfg(feature = "nif")]
+mod fields;
 pub mod filter;
 pub mod handle;
 pub mod intake;

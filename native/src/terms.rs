@@ -1,85 +1,10 @@
 //! What `emq_plugin_kafka_event` makes of hook calls, read from Erlang terms. Total: a term that is none of these gives none.
 
-use rustler::{Atom, Binary, ErlOption, NifRecord, Term};
+use rustler::{Atom, Binary, Term};
 
 use crate::atoms;
 use crate::event::{Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription};
-
-#[derive(NifRecord)]
-#[tag = "publish"]
-#[rustler(decode)]
-struct PublishTerm<'a> {
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    topic: Binary<'a>,
-    payload: Binary<'a>,
-    qos: u8,
-    dup: bool,
-    retain: bool,
-    id: ErlOption<Binary<'a>>,
-    timestamp: i64,
-}
-
-#[derive(NifRecord)]
-#[tag = "received"]
-#[rustler(decode)]
-struct ReceivedTerm<'a> {
-    hook: Atom,
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    message: PublishTerm<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "connected"]
-#[rustler(decode)]
-struct ConnectedTerm<'a> {
-    connack: u8,
-    client: ClientTerm<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "disconnected"]
-#[rustler(decode)]
-struct DisconnectedTerm<'a> {
-    reason: Binary<'a>,
-    client: ClientTerm<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "client"]
-#[rustler(decode)]
-struct ClientTerm<'a> {
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    peerhost: Binary<'a>,
-    peerport: u16,
-    proto_ver: u8,
-    keepalive: u16,
-    clean_session: bool,
-    will_topic: ErlOption<Binary<'a>>,
-    connected_at: i64,
-}
-
-#[derive(NifRecord)]
-#[tag = "subscriptions"]
-#[rustler(decode)]
-struct SubscriptionsTerm<'a> {
-    hook: Atom,
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    topics: Term<'a>,
-}
-
-#[derive(NifRecord)]
-#[tag = "session"]
-#[rustler(decode)]
-struct SessionTerm<'a> {
-    hook: Atom,
-    client_id: Binary<'a>,
-    username: ErlOption<Binary<'a>>,
-    reason: ErlOption<Binary<'a>>,
-}
+use crate::fields::Fields;
 
 /// Subscription options beyond this many are no subscription's.
 const MAX_OPTIONS: usize = 32;
@@ -90,31 +15,43 @@ const MAX_TOPICS: usize = 100_000;
 /// Reads the events of one hook call: one, or one for each topic of a SUBSCRIBE. None when the term is not one that
 /// `emq_plugin_kafka_event` makes.
 pub fn decode_events(term: Term<'_>) -> Option<Events<'_>> {
-    if let Ok(publish) = term.decode::<PublishTerm<'_>>() {
-        let detail = Detail::Message(message(&publish)?, None);
-        return one(EventKind::MessagePublish, publish.client_id, &publish.username, detail);
+    let (tag, mut fields) = Fields::tagged(term)?;
+    if tag == atoms::publish() {
+        let (client_id, username, message) = publish(&mut fields)?;
+        return one(EventKind::MessagePublish, client_id, username, Detail::Message(message, None));
     }
-    if let Ok(received) = term.decode::<ReceivedTerm<'_>>() {
-        let kind = kind(received.hook).filter(|kind| kind.has_message())?;
-        let publisher =
-            Publisher { client_id: received.message.client_id.as_slice(), username: bytes(&received.message.username) };
-        let detail = Detail::Message(message(&received.message)?, Some(publisher));
-        return one(kind, received.client_id, &received.username, detail);
+    if tag == atoms::subscriptions() {
+        return subscriptions(&mut fields).map(Events::Many);
     }
-    if let Ok(ConnectedTerm { connack, client }) = term.decode() {
-        let detail = Detail::Connected(connack, connection(&client));
-        return one(EventKind::ClientConnected, client.client_id, &client.username, detail);
+    if tag == atoms::connected() {
+        let connack = fields.next()?;
+        let (client_id, username, connection) = client(fields.last()?)?;
+        return one(EventKind::ClientConnected, client_id, username, Detail::Connected(connack, connection));
     }
-    if let Ok(DisconnectedTerm { reason, client }) = term.decode() {
-        let detail = Detail::Disconnected(reason.as_slice(), connection(&client));
-        return one(EventKind::ClientDisconnected, client.client_id, &client.username, detail);
+    if tag == atoms::disconnected() {
+        let reason = fields.next::<Binary<'_>>()?;
+        let (client_id, username, connection) = client(fields.last()?)?;
+        let detail = Detail::Disconnected(reason.as_slice(), connection);
+        return one(EventKind::ClientDisconnected, client_id, username, detail);
     }
-    if let Ok(session) = term.decode::<SessionTerm<'_>>() {
-        let kind = kind(session.hook)
-            .filter(|kind| matches!(kind, EventKind::SessionCreated | EventKind::SessionTerminated))?;
-        return one(kind, session.client_id, &session.username, Detail::Session(bytes(&session.reason)));
+    let kind = kind(fields.next()?)?;
+    let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
+    if tag == atoms::received() && kind.has_message() {
+        let (tag, mut message) = Fields::tagged(fields.last()?)?;
+        if tag != atoms::publish() {
+            return None;
+        }
+        let (publisher, publisher_username, message) = publish(&mut message)?;
+        let publisher = Publisher { client_id: publisher, username: publisher_username };
+        return one(kind, client_id, username, Detail::Message(message, Some(publisher)));
     }
-    subscriptions(&term.decode().ok()?).map(Events::Many)
+    let is_session = matches!(kind, EventKind::SessionCreated | EventKind::SessionTerminated);
+    if tag == atoms::session() && is_session {
+        let reason = fields.optional_bytes()?;
+        fields.end()?;
+        return one(kind, client_id, username, Detail::Session(reason));
+    }
+    None
 }
 
 /// What one hook call reports. Nearly always one event, for which nothing is allocated.
@@ -125,14 +62,9 @@ pub enum Events<'a> {
     Many(Vec<Event<'a>>),
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "what its callers return")]
-fn one<'a>(
-    kind: EventKind,
-    client_id: Binary<'a>,
-    username: &ErlOption<Binary<'a>>,
-    detail: Detail<'a>,
-) -> Option<Events<'a>> {
-    Some(Events::One(Event { kind, client_id: client_id.as_slice(), username: bytes(username), detail }))
+#[allow(clippy::unnecessary_wraps, reason = "what its caller returns")]
+fn one<'a>(kind: EventKind, client_id: &'a [u8], username: Option<&'a [u8]>, detail: Detail<'a>) -> Option<Events<'a>> {
+    Some(Events::One(Event { kind, client_id, username, detail }))
 }
 
 fn kind(hook: Atom) -> Option<EventKind> {
@@ -156,46 +88,59 @@ pub fn hook_atom(kind: EventKind) -> Atom {
     }
 }
 
-fn bytes<'a>(binary: &ErlOption<Binary<'a>>) -> Option<&'a [u8]> {
-    binary.as_ref().map(|binary| binary.as_slice())
-}
+/// A message, and who published it.
+type Published<'a> = (&'a [u8], Option<&'a [u8]>, Message<'a>);
 
-fn message<'a>(term: &PublishTerm<'a>) -> Option<Message<'a>> {
-    Some(Message {
-        topic: term.topic.as_slice(),
-        payload: term.payload.as_slice(),
-        qos: Some(term.qos).filter(|qos| *qos <= 2)?,
-        dup: term.dup,
-        retain: term.retain,
-        id: match bytes(&term.id) {
+fn publish<'a>(fields: &mut Fields<'a>) -> Option<Published<'a>> {
+    let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
+    let message = Message {
+        topic: fields.bytes()?,
+        payload: fields.bytes()?,
+        qos: fields.next::<u8>().filter(|qos| *qos <= 2)?,
+        dup: fields.next()?,
+        retain: fields.next()?,
+        id: match fields.optional_bytes()? {
             Some(id) if id.len() != 16 => return None,
             id => id,
         },
-        timestamp: term.timestamp,
-    })
+        timestamp: fields.next()?,
+    };
+    fields.end()?;
+    Some((client_id, username, message))
 }
 
-fn connection<'a>(term: &ClientTerm<'a>) -> Connection<'a> {
-    Connection {
-        peerhost: term.peerhost.as_slice(),
-        peerport: term.peerport,
-        proto_ver: term.proto_ver,
-        keepalive: term.keepalive,
-        clean_session: term.clean_session,
-        will_topic: bytes(&term.will_topic),
-        connected_at: term.connected_at,
+/// A connection, and whose it is.
+type Connected<'a> = (&'a [u8], Option<&'a [u8]>, Connection<'a>);
+
+fn client(term: Term<'_>) -> Option<Connected<'_>> {
+    let (tag, mut fields) = Fields::tagged(term)?;
+    if tag != atoms::client() {
+        return None;
     }
+    let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
+    let connection = Connection {
+        peerhost: fields.bytes()?,
+        peerport: fields.next()?,
+        proto_ver: fields.next()?,
+        keepalive: fields.next()?,
+        clean_session: fields.next()?,
+        will_topic: fields.optional_bytes()?,
+        connected_at: fields.next()?,
+    };
+    fields.end()?;
+    Some((client_id, username, connection))
 }
 
-fn subscriptions<'a>(term: &SubscriptionsTerm<'a>) -> Option<Vec<Event<'a>>> {
-    let kind = kind(term.hook).filter(|kind| kind.has_subscription())?;
-    elements(term.topics, MAX_TOPICS)?
+fn subscriptions<'a>(fields: &mut Fields<'a>) -> Option<Vec<Event<'a>>> {
+    let kind = kind(fields.next()?).filter(|kind| kind.has_subscription())?;
+    let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
+    elements(fields.last()?, MAX_TOPICS)?
         .into_iter()
         .map(|topic| {
             let (topic, opts) = topic.decode::<(Binary<'a>, Term<'a>)>().ok()?;
             let opts = elements(opts, MAX_OPTIONS)?.into_iter().map(subscription_option).collect::<Option<_>>()?;
             let detail = Detail::Subscription(Subscription { topic: topic.as_slice(), opts });
-            Some(Event { kind, client_id: term.client_id.as_slice(), username: bytes(&term.username), detail })
+            Some(Event { kind, client_id, username, detail })
         })
         .collect()
 }
