@@ -182,6 +182,26 @@ mod tests {
     }
 
     #[test]
+    fn it_is_never_full_for_good_when_all_was_given_back() {
+        for _ in 0..200 {
+            let budget = Budget::new(3, 1000);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for _ in 0..50 {
+                            if budget.reserve(300) {
+                                budget.release(1, 300);
+                            }
+                        }
+                    });
+                }
+            });
+            assert!(!budget.is_full());
+            assert!(budget.reserve(1000) && budget.is_full());
+        }
+    }
+
+    #[test]
     fn who_waits_for_room_is_woken_when_some_is_given_back() {
         let budget = Arc::new(Budget::new(1, 1000));
         assert!(budget.reserve(1));
