@@ -5,12 +5,12 @@
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
-         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, to_json/1]).
+         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1]).
 -export_type([setting/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0]).
 
 -on_load(on_load/0).
 -nifs([open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
-       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, to_json/1]).
+       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -142,6 +142,13 @@ about() ->
 -spec test([setting()], Node :: binary(), Topic :: binary(), Milliseconds :: non_neg_integer()) ->
           {ok, test_report()} | {error, [Problem :: binary()]}.
 test(_Settings, _Node, _Topic, _Timeout) ->
+    erlang:nif_error(not_loaded).
+
+%% Waits until Kafka has all that is queued and spooled now, so many ms at most. New records are not waited for. `replaced`: a
+%% reload, a stop or a failure came between. Dirty scheduler.
+-spec flush(Milliseconds :: non_neg_integer()) ->
+          ok | {error, {timeout, Left :: non_neg_integer()} | closed | replaced}.
+flush(_Timeout) ->
     erlang:nif_error(not_loaded).
 
 %% A term as JSON: maps, lists, numbers, UTF-8 binaries; atoms are strings, but for true, false and nil, which is null.

@@ -61,6 +61,8 @@ rustler::atoms! {
     librdkafka,
     config_hash,
     modes,
+    timeout,
+    replaced,
     // What `emq_plugin_kafka_event` makes of hook calls.
     publish,
     received,

@@ -13,6 +13,7 @@ use crate::dead_letter::Verdict;
 use crate::metrics::Home;
 use crate::produce::{Client, cost};
 use crate::reports::{Content, Report, Reports};
+use crate::rounds::Round;
 use crate::shared::Origin;
 use crate::stored::Stored;
 use crate::waiters::WaiterId;
@@ -40,7 +41,9 @@ pub struct Returned {
 /// What the reports of one event add up to.
 #[derive(Default)]
 struct Settled {
-    reports: usize,
+    /// By round.
+    even: usize,
+    odd: usize,
     queued: u64,
     queued_bytes: usize,
     spooled: u64,
@@ -74,7 +77,10 @@ pub fn serve(client: &Client) {
 
 fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
     for report in reports {
-        settled.reports += 1;
+        match report.round() {
+            Round::Even => settled.even += 1,
+            Round::Odd => settled.odd += 1,
+        }
         match report.error() {
             None => delivered(client, report, settled),
             Some(error) => undelivered(client, report, error),
@@ -91,7 +97,8 @@ fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
         shared.waiters.settle(waiter, Ok(()));
     }
     // Last: who waits until librdkafka is empty finds everything settled.
-    client.in_librdkafka.sub(settled.reports);
+    client.in_librdkafka.leave(Round::Even, settled.even);
+    client.in_librdkafka.leave(Round::Odd, settled.odd);
     let (mut main, mut handover, mut safe) =
         (std::mem::take(&mut settled.main), std::mem::take(&mut settled.handover), std::mem::take(&mut settled.safe));
     main.clear();

@@ -13,6 +13,7 @@ use emq_kafka_spool::Stats;
 
 use crate::config::{Settings, SpoolMode};
 use crate::event::{Event, EventKind};
+use crate::flush::{Flush, FlushError};
 use crate::intake::Intake;
 use crate::metrics::{DropReason, Home, Metrics};
 use crate::notices::Notices;
@@ -84,6 +85,8 @@ pub struct Handle {
     /// Whether the last pipeline disconnected publishers whose records were not safe: one that comes while there is none is not
     /// acknowledged either.
     disconnects: AtomicBool,
+    /// Held by whoever flushes.
+    flushing: Mutex<()>,
     shared: Arc<Shared>,
 }
 
@@ -297,6 +300,24 @@ impl Handle {
         let (settings, node) = (current.settings().clone(), current.node().to_owned());
         drop(current);
         self.reload(settings, &node)
+    }
+
+    /// Waits until Kafka has all that is queued and spooled now.
+    ///
+    /// Waits: never call it on a normal scheduler.
+    ///
+    /// # Errors
+    ///
+    /// Why it has not.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        let begun = Instant::now();
+        // One at a time: there are two rounds.
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flush = match self.gate.load().as_deref() {
+            Some(Gate(pipeline)) => Flush::begin(pipeline),
+            None => return Err(FlushError::Closed),
+        };
+        flush.wait(timeout.saturating_sub(begun.elapsed()))
     }
 
     /// Lets callers in to another pipeline, or to none, and waits until nobody is inside the last one.

@@ -223,6 +223,12 @@ impl Intake {
         self.closing.store(true, Ordering::Release);
     }
 
+    /// How many records are held.
+    #[must_use]
+    pub fn held_count(&self) -> usize {
+        self.held().len()
+    }
+
     /// What is held, as if a producer had given it back.
     #[must_use]
     pub fn take_held(&self) -> Vec<Returned> {

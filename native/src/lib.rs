@@ -28,6 +28,7 @@ pub mod field;
 #[cfg(feature = "nif")]
 mod fields;
 pub mod filter;
+pub mod flush;
 pub mod handle;
 pub mod intake;
 pub mod json;
@@ -44,6 +45,7 @@ pub mod produce;
 pub mod record;
 pub mod replay;
 pub mod reports;
+pub mod rounds;
 pub mod route;
 pub mod rule;
 pub mod shared;

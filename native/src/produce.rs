@@ -26,9 +26,9 @@ use crate::metrics::DropReason;
 use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::record::Header;
 use crate::reports::Queue;
-use crate::shared::{Origin, Shared};
+use crate::rounds::Rounds;
+use crate::shared::{Origin, Shared, with_round};
 use crate::store::Store;
-use crate::striped::Striped;
 use crate::topic::{KafkaTopic, TopicError};
 use crate::topics::DynamicTopics;
 use crate::waiters::WaiterId;
@@ -152,10 +152,12 @@ pub struct Client {
     /// The spool, where there is one.
     pub store: Option<Arc<Store>>,
     /// How many records librdkafka has. Its own `outq_len` has log lines and errors in it.
-    pub in_librdkafka: Striped,
+    pub in_librdkafka: Rounds,
     /// What librdkafka gave back.
     pub returned: Mutex<Vec<Returned>>,
     max_message_bytes: usize,
+    /// Whether it gives back what it has: that it holds nothing no longer means that Kafka has it all.
+    pub ending: AtomicBool,
     /// Whether the thread that serves delivery reports is to end.
     pub stop: AtomicBool,
 }
@@ -191,9 +193,10 @@ impl Client {
         let (key, key_length) = raw_parts(record.key);
         let (value, value_length) = raw_parts(record.value);
         let headers = NativeHeaders::new(record.headers);
-        let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(origin.pack()).unwrap_or_default());
         // Counted first: its report may come before `producev` returns.
-        self.in_librdkafka.add(1);
+        let round = self.in_librdkafka.enter();
+        let number = with_round(origin.pack(), round);
+        let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(number).unwrap_or_default());
         // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
         // that rdkafka.h gives for it, and the list ends with END. The flag COPY makes librdkafka copy value
         // and key before it returns; it reads them only. Null headers are none. The opaque is a number that nobody
@@ -227,7 +230,7 @@ impl Client {
             std::mem::forget(headers);
             return Ok(());
         }
-        self.in_librdkafka.sub(1);
+        self.in_librdkafka.leave(round, 1);
         Err(refused(result.into()))
     }
 
@@ -271,9 +274,10 @@ impl Producer {
             native: client,
             shared,
             store,
-            in_librdkafka: Striped::default(),
+            in_librdkafka: Rounds::default(),
             returned: Mutex::default(),
             max_message_bytes,
+            ending: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let thread = std::thread::Builder::new()
@@ -345,6 +349,7 @@ impl Producer {
     /// Waits: never call it on a normal scheduler.
     #[must_use]
     pub fn end(&self, timeout: Duration) -> Vec<Returned> {
+        self.client.ending.store(true, Ordering::Release);
         if !self.flush(timeout) {
             // What is not on the wire yet need not come twice; what is gets a moment.
             self.client.purge(PURGE_QUEUES);
@@ -363,6 +368,13 @@ impl Producer {
         returned
     }
 
+    /// Lets librdkafka send without lingering, until it has nothing left, `timeout` at most.
+    pub fn push(&self, timeout: Duration) {
+        let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: as in `flush`.
+        unsafe { rd_kafka_flush(self.client.native.client().native_ptr(), milliseconds) };
+    }
+
     fn stop(&self) {
         self.client.stop.store(true, Ordering::Release);
         self.client.queue.wake();
@@ -378,7 +390,7 @@ impl Producer {
             // SAFETY: the client is alive. With delivery reports as events, flush runs no callback: it sends without
             // lingering and waits for the queue, which our thread empties.
             let result = unsafe { rd_kafka_flush(client, milliseconds) };
-            if self.client.in_librdkafka.sum() == 0 {
+            if self.client.in_librdkafka.total() == 0 {
                 return true;
             }
             if milliseconds == 0 || result != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT {

@@ -14,6 +14,8 @@ use rdkafka::error::{IsError as _, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::record::Header;
+use crate::rounds::Round;
+use crate::shared::without_round;
 
 /// The queue of a client's events.
 #[derive(Debug)]
@@ -160,6 +162,16 @@ impl<'e> Report<'e> {
     /// The number that the record was produced with.
     #[must_use]
     pub fn id(&self) -> u64 {
+        without_round(self.opaque()).0
+    }
+
+    /// The round that it was produced in.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        without_round(self.opaque()).1
+    }
+
+    fn opaque(&self) -> u64 {
         self.message()._private as usize as u64
     }
 

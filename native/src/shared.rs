@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
+use crate::rounds::Round;
 use crate::waiters::{Tickets, Waiters};
 
 /// Shared by everything that handles records.
@@ -64,7 +65,23 @@ pub enum Origin {
 const _: () = assert!(usize::BITS == 64, "the plugin is for 64-bit processors");
 
 const TAG_SHIFT: u32 = 62;
-const NUMBER: u64 = (1 << TAG_SHIFT) - 1;
+const ROUND: u64 = 1 << 61;
+const NUMBER: u64 = ROUND - 1;
+
+/// The round of a record that is in librdkafka, beside its origin.
+#[must_use]
+pub const fn with_round(packed: u64, round: Round) -> u64 {
+    match round {
+        Round::Even => packed & !ROUND,
+        Round::Odd => packed | ROUND,
+    }
+}
+
+/// The two, apart.
+#[must_use]
+pub const fn without_round(packed: u64) -> (u64, Round) {
+    (packed & !ROUND, if packed & ROUND == 0 { Round::Even } else { Round::Odd })
+}
 
 impl Origin {
     /// As one number.
@@ -98,8 +115,11 @@ mod tests {
 
     #[test]
     fn an_origin_survives_packing() {
-        for origin in [Origin::Direct(0), Origin::Main(NUMBER), Origin::Handover(7), Origin::DeadLetter(1 << 61)] {
+        for origin in [Origin::Direct(0), Origin::Main(NUMBER), Origin::Handover(7), Origin::DeadLetter(1 << 60)] {
             assert_eq!(Origin::unpack(origin.pack()), origin);
+            for round in [Round::Even, Round::Odd] {
+                assert_eq!(without_round(with_round(origin.pack(), round)), (origin.pack(), round));
+            }
         }
     }
 }

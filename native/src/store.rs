@@ -7,7 +7,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, State, Stats};
@@ -39,6 +39,12 @@ pub enum Until {
 
 /// Who waits for a record, if anybody, and for what.
 pub type Want = Option<(WaiterId, Until)>;
+
+/// What was in the spool at some time: the last record of each log.
+pub struct Mark {
+    main: u64,
+    handover: Option<(Weak<Spool>, u64)>,
+}
 
 /// The open spool.
 pub struct Store {
@@ -113,6 +119,23 @@ impl Store {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.main.is_drained() && !self.handover_pending.load(Ordering::Acquire)
+    }
+
+    /// What is in it now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            main: self.main.last(),
+            handover: self.handover_log().as_ref().map(|log| (Arc::downgrade(log), log.last())),
+        }
+    }
+
+    /// How many of the records of that time may still be there.
+    #[must_use]
+    pub fn left(&self, mark: &Mark) -> u64 {
+        // A log that is gone was empty.
+        let handover = mark.handover.as_ref().and_then(|(log, last)| log.upgrade().map(|log| log.left(*last)));
+        self.main.left(mark.main) + handover.unwrap_or(0)
     }
 
     /// Whether the main log takes a record.

@@ -277,6 +277,18 @@ impl Spool {
         self.shared.acknowledged(watermark, result);
     }
 
+    /// The number of the last record that was appended.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        lock(&self.shared.pending).next - 1
+    }
+
+    /// How many records up to this number are not known to be acknowledged: none, if all of them are.
+    #[must_use]
+    pub fn left(&self, last: u64) -> u64 {
+        last.saturating_sub(lock(&self.shared.acks).watermark())
+    }
+
     /// The spool at this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -7,8 +7,9 @@ use rustler::serde::Deserializer;
 use rustler::{Encoder, Env, ListIterator, NifMap, NifResult, Term};
 use serde::Deserialize as _;
 
-use super::{HANDLE, parse_settings};
+use super::{HANDLE, apart, parse_settings};
 use crate::atoms;
+use crate::flush::FlushError;
 use crate::probe::{self, Delivered, Problem};
 
 /// Sends one record by a client of its own: `{ok, Report}`, whatever the report says, or `{error, [Problem]}` for settings that
@@ -28,6 +29,19 @@ fn test<'a>(
     let topic = Some(topic).filter(|topic| !topic.is_empty());
     let report = probe::run(&settings, topic, node, Duration::from_millis(timeout_ms));
     Ok((atoms::ok(), ReportMap::from(report)).encode(env))
+}
+
+/// Waits until Kafka has all that is queued and spooled now: `ok`, `{error, {timeout, Left}}`, or `{error, closed | replaced}`.
+#[rustler::nif(schedule = "DirtyIo")]
+fn flush(env: Env<'_>, timeout_ms: u64) -> Term<'_> {
+    // A producer that is closed meanwhile may end here.
+    let flushed = apart(|| HANDLE.flush(Duration::from_millis(timeout_ms))).unwrap_or(Err(FlushError::Closed));
+    match flushed {
+        Ok(()) => atoms::ok().encode(env),
+        Err(FlushError::Timeout(left)) => (atoms::error(), (atoms::timeout(), left)).encode(env),
+        Err(FlushError::Closed) => (atoms::error(), atoms::closed()).encode(env),
+        Err(FlushError::Replaced) => (atoms::error(), atoms::replaced()).encode(env),
+    }
 }
 
 #[derive(NifMap)]

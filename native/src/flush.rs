@@ -1,0 +1,94 @@
+//! Waiting until Kafka has what is queued and spooled now. What comes meanwhile is not waited for: under traffic that never stops,
+//! a flush ends all the same.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::pipeline::Pipeline;
+use crate::rounds::Round;
+use crate::store::{Mark, Store};
+
+/// How long one look lasts at most.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why not everything is with Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FlushError {
+    /// Nothing is open.
+    #[error("the plugin is not running")]
+    Closed,
+    /// A reload, a stop or a failure has taken the producer away meanwhile.
+    #[error("the producer was closed or replaced meanwhile")]
+    Replaced,
+    /// So many records still wait.
+    #[error("{0} of the records still wait")]
+    Timeout(u64),
+}
+
+/// What was there when a flush began.
+pub struct Flush {
+    pipeline: Weak<Pipeline>,
+    store: Option<Arc<Store>>,
+    mark: Option<Mark>,
+    /// Of librdkafka's records: none before the round of an earlier flush, that was not waited for to its end, is empty.
+    round: Option<Round>,
+}
+
+impl Flush {
+    /// Begins with what is there now.
+    #[must_use]
+    pub fn begin(pipeline: &Arc<Pipeline>) -> Self {
+        let store = pipeline.intake().store().cloned();
+        let mark = store.as_ref().map(|store| store.mark());
+        Self { pipeline: Arc::downgrade(pipeline), store, mark, round: None }
+    }
+
+    /// Waits until all of it has left, in looks between which a closing producer may go.
+    ///
+    /// # Errors
+    ///
+    /// Why it has not.
+    pub fn wait(&mut self, timeout: Duration) -> Result<(), FlushError> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let pipeline = self.pipeline.upgrade().ok_or(FlushError::Replaced)?;
+            let left = self.look(&pipeline);
+            // After the look: a producer that ends gives back what it has, and then has nothing.
+            if pipeline.intake().producer().client().ending.load(Ordering::Acquire) {
+                return Err(FlushError::Replaced);
+            }
+            if left == 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(FlushError::Timeout(left));
+            }
+        }
+    }
+
+    /// How many records are left, at the end of a moment in which librdkafka sends without lingering.
+    fn look(&mut self, pipeline: &Pipeline) -> u64 {
+        let producer = pipeline.intake().producer();
+        let rounds = &producer.client().in_librdkafka;
+        if self.round.is_none() && rounds.count(rounds.current().other()) == 0 {
+            self.round = Some(rounds.turn());
+        }
+        let left = || {
+            let in_memory = self.round.map_or_else(|| rounds.total(), |round| rounds.count(round));
+            let in_spool = self.store.as_ref().zip(self.mark.as_ref()).map_or(0, |(store, mark)| store.left(mark));
+            // What is held has no place yet.
+            u64::try_from(in_memory + pipeline.intake().held_count()).unwrap_or(u64::MAX) + in_spool
+        };
+        if left() == 0 {
+            return 0;
+        }
+        let begun = Instant::now();
+        producer.push(LOOK);
+        // librdkafka may have nothing to send while the spool is still read.
+        std::thread::sleep((LOOK / 5).saturating_sub(begun.elapsed()));
+        left()
+    }
+}
