@@ -7,6 +7,7 @@ mod files;
 mod fingerprint;
 mod modes;
 mod passthrough;
+mod pem;
 mod security;
 mod servers;
 
@@ -304,14 +305,21 @@ impl Settings {
         config
     }
 
-    /// Warnings and worse, unless the operator asked librdkafka for more.
+    /// Whether the operator asked librdkafka for its log.
+    #[must_use]
+    pub fn wants_log(&self) -> bool {
+        self.rdkafka.iter().any(|(name, _)| name == "log_level" || name == "debug")
+    }
+
+    /// As far as the lines that are told in other words, unless the operator asked librdkafka for another level: it has some
+    /// of them at Info.
     fn log_level(&self) -> RDKafkaLogLevel {
         let property = |wanted: &str| self.rdkafka.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         let level = property("log_level").and_then(|level| level.parse::<usize>().ok());
         match (level.and_then(|level| LOG_LEVELS.get(level)), property("debug")) {
             (Some(level), _) => *level,
             (None, Some(_)) => RDKafkaLogLevel::Debug,
-            (None, None) => RDKafkaLogLevel::Warning,
+            (None, None) => RDKafkaLogLevel::Info,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::rounds::Round;
 use crate::shared::Origin;
 use crate::stored::Stored;
 use crate::waiters::WaiterId;
+use crate::words::Said;
 
 /// How long the thread sleeps at most while nothing is reported: so late, at worst, is a caller told of room that the spool got
 /// otherwise.
@@ -211,9 +212,16 @@ const fn is_final(error: RDKafkaErrorCode) -> bool {
 
 fn log(client: &Client, level: i32, facility: &str, message: &str) {
     const NAMES: [&str; 8] = ["Emerg", "Alert", "Critical", "Error", "Warning", "Notice", "Info", "Debug"];
+    match client.words.of(facility, message) {
+        Said::Words { kind, text } => return client.shared.notices.push(&kind, text),
+        Said::Nothing => return,
+        Said::Unchanged => {}
+    }
     let name = usize::try_from(level).ok().and_then(|level| NAMES.get(level)).unwrap_or(&"Debug");
     let text = format!("librdkafka {name} {facility}: {}", without_count(message));
     match level {
+        // Read for the sake of those that were told in other words.
+        5.. if !client.talkative => {}
         // Asked for by the operator, who wants to see each.
         5.. => client.shared.notices.push(&text, text.clone()),
         _ => client.shared.notices.push(facility, text),

@@ -17,6 +17,7 @@
 #[cfg(feature = "nif")]
 mod atoms;
 pub mod budget;
+pub mod certificates;
 pub mod config;
 pub mod context;
 pub mod dead_letter;
@@ -34,6 +35,7 @@ pub mod intake;
 pub mod json;
 pub mod malloc;
 pub mod metrics;
+pub mod native_client;
 pub mod native_parts;
 #[cfg(feature = "nif")]
 mod nif;
@@ -58,3 +60,4 @@ mod terms;
 pub mod topic;
 pub mod topics;
 pub mod waiters;
+pub mod words;

@@ -8,8 +8,8 @@ use rdkafka::bindings::{
     rd_kafka_topic_destroy, rd_kafka_topic_name, rd_kafka_topic_new, rd_kafka_topic_t,
 };
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{BaseProducer, Producer as _};
 
+use crate::native_client::NativeClient;
 use crate::record::Header;
 use crate::topic::KafkaTopic;
 
@@ -28,12 +28,11 @@ impl TopicHandle {
     /// # Errors
     ///
     /// librdkafka's reason for having no handle.
-    pub fn new(client: &BaseProducer, topic: &KafkaTopic) -> Result<Self, RDKafkaErrorCode> {
+    pub fn new(client: &NativeClient, topic: &KafkaTopic) -> Result<Self, RDKafkaErrorCode> {
         // SAFETY: the client is alive for the call, the name is NUL-terminated, and a null configuration means the
         // client's default one. The handle keeps its own count of references to the client's parts.
-        let handle = unsafe {
-            rd_kafka_topic_new(client.client().native_ptr(), topic.as_c_str().as_ptr(), std::ptr::null_mut())
-        };
+        let handle =
+            unsafe { rd_kafka_topic_new(client.native_ptr(), topic.as_c_str().as_ptr(), std::ptr::null_mut()) };
         if handle.is_null() {
             // SAFETY: reads librdkafka's thread-local last error.
             let error = unsafe { rd_kafka_last_error() };

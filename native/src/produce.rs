@@ -1,7 +1,7 @@
 //! The one producer: opened, fed from any thread, emptied, closed.
 //!
-//! rust-rdkafka's `BaseProducer` owns the client's life. Records go in through librdkafka's own `producev` on a topic handle
-//! that is looked up once: `BaseProducer::send` would look the topic up, and allocate its name, for each record. What comes
+//! rust-rdkafka's `Client` owns the client's life. Records go in through librdkafka's own `producev` on a topic handle
+//! that is looked up once: rust-rdkafka's producers would look the topic up, and allocate its name, for each record. What comes
 //! back is served by a thread of ours, see `delivery`.
 
 use std::ffi::c_void;
@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::bindings::{
     RD_KAFKA_MSG_F_COPY, rd_kafka_flush, rd_kafka_producev, rd_kafka_purge, rd_kafka_resp_err_t, rd_kafka_vtype_t,
 };
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer as _};
 use thiserror::Error;
 
 use crate::config::Settings;
@@ -23,6 +21,7 @@ use crate::dead_letter::{DeadLetters, Verdict};
 use crate::delivery::{self, Returned, error_name};
 use crate::malloc;
 use crate::metrics::DropReason;
+use crate::native_client::{self, NativeClient};
 use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::record::Header;
 use crate::reports::Queue;
@@ -32,6 +31,7 @@ use crate::store::Store;
 use crate::topic::{KafkaTopic, TopicError};
 use crate::topics::DynamicTopics;
 use crate::waiters::WaiterId;
+use crate::words::Words;
 
 /// What librdkafka holds of its own for each queued message, measured; it counts payloads only.
 const MESSAGE_OVERHEAD: usize = 250;
@@ -146,7 +146,11 @@ pub struct Client {
     dynamic: DynamicTopics<TopicHandle>,
     /// Delivery reports, errors, log lines.
     pub queue: Queue,
-    native: BaseProducer,
+    native: NativeClient,
+    /// What librdkafka's log says, in other words.
+    pub words: Words,
+    /// Whether the operator wants to see all of librdkafka's log.
+    pub talkative: bool,
     /// What outlives this producer.
     pub shared: Arc<Shared>,
     /// The spool, where there is one.
@@ -166,7 +170,7 @@ impl Client {
     /// Whether librdkafka has declared this producer unusable.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        self.native.client().fatal_error().is_some()
+        self.native.fatal_error().is_some()
     }
 
     /// A topic by its name.
@@ -203,7 +207,7 @@ impl Client {
         // dereferences.
         let result = unsafe {
             rd_kafka_producev(
-                self.native.client().native_ptr(),
+                self.native.native_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
                 record.topic.as_ptr(),
                 rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
@@ -236,7 +240,7 @@ impl Client {
 
     fn purge(&self, flags: i32) {
         // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
-        unsafe { rd_kafka_purge(self.native.client().native_ptr(), flags) };
+        unsafe { rd_kafka_purge(self.native.native_ptr(), flags) };
     }
 }
 
@@ -259,7 +263,7 @@ impl Producer {
         }
         let config = settings.client_config();
         let max_message_bytes = config.create_native_config()?.get("message.max.bytes")?.parse().unwrap_or(usize::MAX);
-        let client: BaseProducer = BaseProducer::from_config_and_context(&config, DefaultProducerContext)?;
+        let client = native_client::open(&config)?;
         let open = |topic: &KafkaTopic| TopicHandle::new(&client, topic).map_err(OpenError::TopicHandle);
         let topic = open(&KafkaTopic::new(&settings.topic)?)?;
         let dead_letters = match &settings.dead_letter_topic {
@@ -272,6 +276,8 @@ impl Producer {
             dynamic: DynamicTopics::new(settings.max_dynamic_topics),
             queue: Queue::of(&client),
             native: client,
+            words: Words::new(settings),
+            talkative: settings.wants_log(),
             shared,
             store,
             in_librdkafka: Rounds::default(),
@@ -382,7 +388,7 @@ impl Producer {
 
     /// Whether everything was acknowledged, refused or given back within `timeout`.
     fn flush(&self, timeout: Duration) -> bool {
-        let client = self.client.native.client().native_ptr();
+        let client = self.client.native.native_ptr();
         let deadline = Instant::now() + timeout;
         loop {
             let remaining = deadline.saturating_duration_since(Instant::now());

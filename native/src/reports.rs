@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 use rdkafka::error::{IsError as _, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, Producer as _};
 
+use crate::native_client::NativeClient;
 use crate::record::Header;
 use crate::rounds::Round;
 use crate::shared::without_round;
@@ -29,9 +29,9 @@ unsafe impl Sync for Queue {}
 impl Queue {
     /// The main queue of a client, where rust-rdkafka sends delivery reports, errors and log lines.
     #[must_use]
-    pub fn of(client: &BaseProducer) -> Self {
+    pub fn of(client: &NativeClient) -> Self {
         // SAFETY: the client is alive; the reference that is returned is given back in `drop`.
-        Self(unsafe { rd::rd_kafka_queue_get_main(client.client().native_ptr()) })
+        Self(unsafe { rd::rd_kafka_queue_get_main(client.native_ptr()) })
     }
 
     /// The next event, within `timeout`.

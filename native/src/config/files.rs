@@ -9,6 +9,9 @@ use super::security::Secret;
 /// The longest secret. A file that is larger is another one.
 const MAX_SECRET: u64 = 64 * 1024;
 
+/// The largest file of certificates that is looked at: all authorities of a system take a fifth of it.
+const MAX_CERTIFICATES: u64 = 1024 * 1024;
+
 /// Permissions of the file's group and of all others.
 const OTHERS: u32 = 0o077;
 
@@ -39,6 +42,14 @@ pub fn secret(path: &str) -> Result<(Secret, Readers), String> {
         _ if text.contains('\0') => problem("has a NUL character"),
         _ => Ok((Secret::new(text), readers(&metadata))),
     }
+}
+
+/// All that is in a file of certificates or keys.
+pub fn content(path: &str) -> Result<Vec<u8>, String> {
+    let (file, _) = open(path, false)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_CERTIFICATES).read_to_end(&mut bytes).map_err(|e| format!("cannot read {path:?}: {e}"))?;
+    Ok(bytes)
 }
 
 /// Whether a file is there and can be read.

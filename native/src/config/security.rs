@@ -4,6 +4,7 @@
 //! force in the end, whichever way it was set.
 
 mod checks;
+mod contents;
 
 use std::fmt;
 

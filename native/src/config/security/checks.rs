@@ -46,6 +46,9 @@ impl Settings {
         }
         self.security.warnings = warnings;
         errors.extend(self.insecure());
+        if errors.is_empty() {
+            errors.extend(self.unusable());
+        }
         errors
     }
 
@@ -56,7 +59,7 @@ impl Settings {
     }
 
     /// What is in force: librdkafka's property where it is given, else our setting.
-    fn in_force(&self, property: &str) -> Option<&str> {
+    pub(super) fn in_force(&self, property: &str) -> Option<&str> {
         let given = self.rdkafka.iter().rev().find(|(name, _)| name == property).map(|(_, value)| value.as_str());
         let ours =
             || self.security.properties().into_iter().find(|(name, _)| *name == property).map(|(_, value)| value);
@@ -67,6 +70,12 @@ impl Settings {
     #[must_use]
     pub fn login(&self) -> (Option<&str>, Option<&str>) {
         (self.in_force("sasl.mechanisms").or_else(|| self.in_force(MECHANISM)), self.in_force(USERNAME))
+    }
+
+    /// Whether Kafka gets a login.
+    #[must_use]
+    pub fn logs_in(&self) -> bool {
+        self.in_force(PROTOCOL).and_then(Protocol::from_name).is_some_and(Protocol::is_sasl)
     }
 
     /// Combinations that cannot work.
@@ -117,7 +126,9 @@ impl Settings {
             add(MECHANISM, format!("is missing: {PREFIX}{PROTOCOL} is {name}; expected one of {some}"));
             return errors;
         };
-        if let Some((_, feature, false)) = BUILT_IN.iter().find(|(known, ..)| *known == mechanism) {
+        // Only of ours: librdkafka has more kinds of OAUTHBEARER, and says itself what it lacks.
+        let ours = self.security.mechanism.as_deref();
+        if let Some((_, feature, false)) = BUILT_IN.iter().find(|(known, ..)| Some(*known) == ours) {
             let problem = format!(
                 "{mechanism} is not built into this library: expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or a build \
                  with `make FEATURES={feature}`"

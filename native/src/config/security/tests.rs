@@ -2,7 +2,37 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::symm::Cipher;
+use openssl::x509::X509Builder;
+
 use crate::config::Settings;
+
+/// A key, and a certificate of it that was valid from `from` to `until` (in seconds since 1970).
+fn certificate(from: i64, until: i64) -> (PKey<Private>, Vec<u8>) {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
+    let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
+    let mut builder = X509Builder::new().expect("a certificate");
+    builder.set_pubkey(&key).expect("a key");
+    builder.set_not_before(&Asn1Time::from_unix(from).expect("a time")).expect("a time");
+    builder.set_not_after(&Asn1Time::from_unix(until).expect("a time")).expect("a time");
+    builder.sign(&key, MessageDigest::sha256()).expect("a signature");
+    (key, builder.build().to_pem().expect("PEM"))
+}
+
+/// A certificate that is in order, and its key, encrypted where there is a password.
+fn good(password: Option<&str>) -> (Vec<u8>, Vec<u8>) {
+    let (key, certificate) = certificate(0, 4_000_000_000);
+    let key = match password {
+        Some(password) => key.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), password.as_bytes()),
+        None => key.private_key_to_pem_pkcs8(),
+    };
+    (certificate, key.expect("PEM"))
+}
 
 /// A directory that goes when the test ends.
 struct Dir(PathBuf);
@@ -68,7 +98,9 @@ fn tls_looks_for_the_machines_authorities_and_checks_the_host_name() {
 #[test]
 fn every_setting_becomes_the_property_of_its_name() {
     let dir = Dir::new("all");
-    let (ca, certificate, key) = (dir.file("ca", "x", 0o644), dir.file("crt", "x", 0o644), dir.file("key", "x", 0o600));
+    let (certificate, key) = good(Some("k"));
+    let ca = dir.file("ca", &certificate, 0o644);
+    let (certificate, key) = (dir.file("crt", &certificate, 0o644), dir.file("key", key, 0o600));
     let settings = parse(&[
         ("security_protocol", "sasl_ssl"),
         ("ssl_ca_location", &ca),
@@ -99,7 +131,8 @@ fn every_setting_becomes_the_property_of_its_name() {
 #[test]
 fn secrets_are_in_no_text_that_is_shown() {
     let dir = Dir::new("shown");
-    let (certificate, key) = (dir.file("crt", "x", 0o644), dir.file("key", "x", 0o600));
+    let (certificate, key) = good(Some("canary"));
+    let (certificate, key) = (dir.file("crt", certificate, 0o644), dir.file("key", key, 0o600));
     let file = dir.file("password", "canary", 0o600);
     let settings = parse(&[
         ("security_protocol", "sasl_ssl"),
@@ -185,8 +218,8 @@ fn a_secret_that_others_can_read_is_warned_of_with_its_mode() {
             );
             assert!(warning.contains(&format!("(mode {mode:04o}); expected 0600 or 0400")), "{warning}");
         }
-        let key = dir.file("key", "k", mode);
-        let certificate = dir.file("crt", "c", 0o644);
+        let (certificate, key) = good(None);
+        let (key, certificate) = (dir.file("key", key, mode), dir.file("crt", certificate, 0o644));
         let settings = parse(&[
             ("security_protocol", "ssl"),
             ("ssl_certificate_location", &certificate),
@@ -251,6 +284,61 @@ fn what_cannot_work_is_told_with_what_was_expected() {
             "sasl.mechanism: expected one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, GSSAPI, OAUTHBEARER, got \"MD5\"",
         ]
     );
+}
+
+#[test]
+fn files_that_hold_something_else_are_told_by_key_and_file() {
+    let dir = Dir::new("contents");
+    let (certificate, key) = good(None);
+    let (_, locked) = good(Some("canary"));
+    let (certificate, other) = (dir.file("crt", certificate, 0o644), dir.file("other", locked, 0o600));
+    let (key, text) = (dir.file("key", key, 0o600), dir.file("text", "hello", 0o600));
+    let foreign = dir.file("foreign", good(None).1, 0o600);
+    let with = |certificate: &str, key: &str, more: &[(&str, &str)]| {
+        let pairs =
+            [("security_protocol", "ssl"), ("ssl_certificate_location", certificate), ("ssl_key_location", key)];
+        errors(&[&pairs, more].concat())
+    };
+    for (found, expected) in [
+        (with(&text, &key, &[]), format!("ssl.certificate.location: {text:?} holds no certificate")),
+        (with(&certificate, &text, &[]), format!("ssl.key.location: {text:?} holds no private key")),
+        (with(&certificate, &certificate, &[]), format!("ssl.key.location: {certificate:?} holds no private key")),
+        (with(&certificate, &foreign, &[]), format!("ssl.key.location: {foreign:?} is not the key of the certificate")),
+        (
+            with(&certificate, &other, &[]),
+            format!("ssl.key.location: {other:?} needs a password: expected ssl.key.password_file"),
+        ),
+        (
+            with(&certificate, &other, &[("ssl_key_password", "guessed")]),
+            format!("ssl.key.location: {other:?} cannot be read with the password"),
+        ),
+        (with(&certificate, &other, &[("ssl_key_password", &"x".repeat(9000))]), "cannot be read with".to_owned()),
+        (
+            errors(&[("security_protocol", "ssl"), ("ssl_ca_location", &key)]),
+            format!("ssl.ca.location: {key:?} holds no certificate"),
+        ),
+    ] {
+        assert!(found.len() == 1 && found[0].contains(&expected), "{expected}: {found:?}");
+        assert!(!found[0].contains("guessed"));
+    }
+}
+
+#[test]
+fn a_certificate_out_of_its_time_is_warned_of() {
+    let dir = Dir::new("dates");
+    for (from, until, expected) in
+        [(0, 1_000_000_000, "has expired on Sep  9"), (4_000_000_000, 4_100_000_000, "is valid only from Oct  2")]
+    {
+        let (key, certificate) = certificate(from, until);
+        let certificate = dir.file("crt", certificate, 0o644);
+        let key = dir.file("key", key.private_key_to_pem_pkcs8().expect("PEM"), 0o600);
+        let settings = parse(&[
+            ("security_protocol", "ssl"),
+            ("ssl_certificate_location", &certificate),
+            ("ssl_key_location", &key),
+        ]);
+        assert!(settings.warnings().concat().contains(expected), "{:?}", settings.warnings());
+    }
 }
 
 #[test]

@@ -1,0 +1,293 @@
+//! librdkafka's log lines about logins, certificates and wrong listeners, in an operator's words: which broker, what is wrong,
+//! which setting to change. Every other line stays as it is.
+
+use crate::config::Settings;
+
+/// What becomes of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// In other words.
+    Words {
+        /// What tells it from others, for counting: the kind of trouble and the broker.
+        kind: String,
+        /// The words.
+        text: String,
+    },
+    /// Another line says the same, better.
+    Nothing,
+    /// As librdkafka has it.
+    Unchanged,
+}
+
+/// What is needed to tell what went wrong.
+#[derive(Debug, Clone, Default)]
+pub struct Words {
+    mechanism: String,
+    user: String,
+    logs_in: bool,
+}
+
+impl Words {
+    /// For the brokers that these settings lead to.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let (mechanism, user) = settings.login();
+        Self {
+            mechanism: mechanism.unwrap_or_default().to_owned(),
+            user: user.unwrap_or_default().to_owned(),
+            logs_in: settings.logs_in(),
+        }
+    }
+
+    /// What a line of librdkafka's log says.
+    #[must_use]
+    pub fn of(&self, facility: &str, line: &str) -> Said {
+        let Line { broker, text, after } = Line::parse(line);
+        let said = |kind: &str, words: String| Said::Words {
+            kind: format!("{kind} {broker}"),
+            text: format!("Kafka broker {broker}: {words}"),
+        };
+        match facility {
+            "SSLCERTVRFY" => match text.split_once("verification callback failed: ") {
+                Some((_, words)) if !words.is_empty() => said("certificate", words.to_owned()),
+                _ => Said::Unchanged,
+            },
+            "SSL" if text.starts_with("No matching issuer found") => said(
+                "own certificate",
+                "trusts none of the authorities that signed the certificate in ssl.certificate.location, which is not shown \
+                 to it: expected a certificate of an authority that the broker trusts"
+                    .to_owned(),
+            ),
+            "FAIL" => self.failure(text, after, said),
+            _ => Said::Unchanged,
+        }
+    }
+
+    fn failure(&self, text: &str, after: After<'_>, said: impl Fn(&str, String) -> Said) -> Said {
+        if text.contains("certificate verify failed") {
+            // `SSLCERTVRFY` came before it.
+            return Said::Nothing;
+        }
+        if let Some(reason) = text.strip_prefix("SASL authentication error: ") {
+            return said("login", self.refused(reason));
+        }
+        if text.contains(" mechanism handshake failed: ") {
+            return said("login", self.not_offered(text));
+        }
+        if let Some((_, alert)) = text.split_once(" alert ")
+            && let Some(what) = own_certificate(alert)
+        {
+            return said("own certificate", what);
+        }
+        let plaintext = text.contains("wrong version number") || text.contains("PLAINTEXT broker listener");
+        let closed = text.contains("Disconnected");
+        match after.state {
+            "SSL_HANDSHAKE" if plaintext || closed => said(
+                "protocol",
+                "ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, \
+                 or security.protocol = plaintext or sasl_plaintext"
+                    .to_owned(),
+            ),
+            "APIVERSION_QUERY" if closed => said(
+                "protocol",
+                "closed the connection before it answered anything: is that a listener with TLS (security.protocol = ssl or \
+                 sasl_ssl), or a proxy without a Kafka behind it?"
+                    .to_owned(),
+            ),
+            "UP" if closed && after.is_at_once() && !self.logs_in => said(
+                "protocol",
+                "closed the connection at the first request: does it want a login (security.protocol = sasl_plaintext or \
+                 sasl_ssl, and sasl.*)?"
+                    .to_owned(),
+            ),
+            _ => Said::Unchanged,
+        }
+    }
+
+    /// A login that was tried. Kafka does not tell a wrong password from an unknown user, so that nobody can find out users.
+    fn refused(&self, reason: &str) -> String {
+        format!(
+            "refuses the login of {:?} by {}: wrong sasl.username or sasl.password, or no such user for this mechanism (it says: \
+             {reason})",
+            self.user, self.mechanism
+        )
+    }
+
+    /// A login that could not be tried: librdkafka lists what the broker offers, which is nothing where it wants no login.
+    fn not_offered(&self, text: &str) -> String {
+        let offered = text.rsplit_once("supported mechanisms: ").map_or("", |(_, offered)| offered.trim());
+        match offered {
+            "" => "takes no login on this listener: expected security.protocol = plaintext or ssl, or another port"
+                .to_owned(),
+            _ => format!("does not offer sasl.mechanism = {}: expected one of {offered}", self.mechanism),
+        }
+    }
+}
+
+/// What a broker says about the certificate that it got, or did not get: TLS's alerts.
+fn own_certificate(alert: &str) -> Option<String> {
+    let of = |what: &str| {
+        Some(format!(
+            "{what}; expected ssl.certificate.location and ssl.key.location with a certificate that it trusts"
+        ))
+    };
+    let alert = alert.split(':').next().unwrap_or_default();
+    match alert {
+        "certificate required" => of("wants a certificate of the plugin, and got none"),
+        // What Java says for none, too.
+        "bad certificate" => of("wants a certificate of the plugin, and got none, or refuses it"),
+        "unknown ca" | "certificate unknown" | "unsupported certificate" | "certificate revoked" | "access denied" => {
+            of(&format!("refuses the plugin's certificate ({alert})"))
+        }
+        "certificate expired" => of("refuses the plugin's certificate, which has expired"),
+        "handshake failure" => of("ended the TLS handshake: it may want a certificate of the plugin"),
+        "protocol version" => Some("has no version of TLS in common with this library".to_owned()),
+        _ => None,
+    }
+}
+
+/// A line in its parts: `[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: TEXT (after 5ms in state UP)`.
+struct Line<'l> {
+    broker: &'l str,
+    text: &'l str,
+    after: After<'l>,
+}
+
+/// How long a connection was in which state.
+#[derive(Clone, Copy)]
+struct After<'l> {
+    milliseconds: u64,
+    state: &'l str,
+}
+
+impl After<'_> {
+    /// librdkafka's own bound for the same guess.
+    const fn is_at_once(self) -> bool {
+        self.milliseconds < 2000
+    }
+}
+
+impl<'l> Line<'l> {
+    fn parse(line: &'l str) -> Self {
+        let (thread, rest) = line.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).unwrap_or(("", line));
+        let (name, text) = rest.strip_prefix(thread).and_then(|rest| rest.strip_prefix(": ")).map_or_else(
+            // The thread of a broker keeps the broker's first name.
+            || rest.split_once(": ").filter(|(name, _)| is_broker(name)).unwrap_or((thread, rest)),
+            |text| (thread, text),
+        );
+        let (text, after) = text.rsplit_once(" (after ").unwrap_or((text, ""));
+        let (milliseconds, state) = after.split_once("ms in state ").unwrap_or_default();
+        let state = state.split([')', ',']).next().unwrap_or_default();
+        let after = After { milliseconds: milliseconds.parse().unwrap_or(u64::MAX), state };
+        let name = name.rsplit_once("://").map_or(name, |(_, name)| name);
+        Self { broker: name.rsplit_once('/').map_or(name, |(name, _)| name), text, after }
+    }
+}
+
+/// `ssl://host:port/id`, in any protocol, or without one.
+fn is_broker(name: &str) -> bool {
+    !name.contains(' ') && name.contains(':') && name.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(facility: &str, line: &str) -> Said {
+        let settings = [
+            ("security_protocol", "sasl_plaintext"),
+            ("sasl_mechanism", "PLAIN"),
+            ("sasl_username", "writer"),
+            ("sasl_password", "canary"),
+        ];
+        Words::new(&Settings::parse(settings).expect("valid")).of(facility, line)
+    }
+
+    /// The lines as librdkafka 2.12.1 wrote them beside Kafka 4.3.1.
+    #[test]
+    fn each_trouble_has_its_words_with_the_broker() {
+        for (facility, line, kind, words) in [
+            (
+                "FAIL",
+                "[thrd:sasl_ssl://127.0.0.1:1/bootstrap]: sasl_ssl://127.0.0.1:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 302ms in state AUTH_REQ)",
+                "login 127.0.0.1:1",
+                "Kafka broker 127.0.0.1:1: refuses the login of \"writer\" by PLAIN: wrong sasl.username or sasl.password, or no such user for this mechanism (it says: Authentication failed: Invalid username or password)",
+            ),
+            (
+                "FAIL",
+                "[thrd:sasl_plaintext://h:1/bootstrap]: sasl_plaintext://h:1/2: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 1ms in state AUTH_HANDSHAKE)",
+                "login h:1",
+                "Kafka broker h:1: does not offer sasl.mechanism = PLAIN: expected one of SCRAM-SHA-512",
+            ),
+            (
+                "FAIL",
+                "[thrd:sasl_plaintext://h:1/bootstrap]: sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 1ms in state AUTH_HANDSHAKE)",
+                "login h:1",
+                "Kafka broker h:1: takes no login on this listener: expected security.protocol = plaintext or ssl, or another port",
+            ),
+            (
+                "FAIL",
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)",
+                "own certificate h:1",
+                "Kafka broker h:1: wants a certificate of the plugin, and got none, or refuses it; expected ssl.certificate.location and ssl.key.location with a certificate that it trusts",
+            ),
+            (
+                "FAIL",
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: SSL connection closed by peer (after 1ms in state SSL_HANDSHAKE)",
+                "protocol h:1",
+                "Kafka broker h:1: ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or security.protocol = plaintext or sasl_plaintext",
+            ),
+            (
+                "FAIL",
+                "[thrd:[::1]:1/bootstrap]: [::1]:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 23ms in state APIVERSION_QUERY, 3 identical error(s) suppressed)",
+                "protocol [::1]:1",
+                "Kafka broker [::1]:1: closed the connection before it answered anything: is that a listener with TLS (security.protocol = ssl or sasl_ssl), or a proxy without a Kafka behind it?",
+            ),
+            (
+                "SSLCERTVRFY",
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Certificate (subject=/CN=a, issuer=/CN=b) verification callback failed: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
+                "certificate h:1",
+                "Kafka broker h:1: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
+            ),
+        ] {
+            let expected = Said::Words { kind: kind.to_owned(), text: words.to_owned() };
+            assert_eq!(of(facility, line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_closes_at_once_may_want_a_login_where_there_is_none() {
+        let line = |ms| {
+            format!(
+                "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after {ms}ms in state UP)"
+            )
+        };
+        let plain = Words::new(&Settings::default());
+        assert!(
+            matches!(plain.of("FAIL", &line(4)), Said::Words { text, .. } if text.contains("does it want a login"))
+        );
+        assert_eq!(plain.of("FAIL", &line(600_000)), Said::Unchanged);
+        assert_eq!(of("FAIL", &line(4)), Said::Unchanged);
+    }
+
+    #[test]
+    fn the_certificate_is_told_once_and_other_lines_stay() {
+        let failed = "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified (after 25ms in state SSL_HANDSHAKE)";
+        assert_eq!(of("FAIL", failed), Said::Nothing);
+        for (facility, line) in [
+            (
+                "FAIL",
+                "[thrd:h:1/bootstrap]: h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+            ),
+            (
+                "SSLCERTVRFY",
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Failed to get current certificate to verify",
+            ),
+            ("GETPID", "[thrd:main]: Failed to acquire idempotence PID"),
+            ("FAIL", ""),
+            ("FAIL", "[thrd:"),
+        ] {
+            assert_eq!(of(facility, line), Said::Unchanged, "{line}");
+        }
+    }
+}
