@@ -194,54 +194,65 @@ impl Client {
     ///
     /// Why librdkafka did not take it.
     pub fn enqueue(&self, record: &Record<'_>, origin: Origin) -> Result<(), Refused> {
-        let (key, key_length) = raw_parts(record.key);
-        let (value, value_length) = raw_parts(record.value);
-        let headers = NativeHeaders::new(record.headers);
-        // Counted first: its report may come before `producev` returns.
+        // Counted first: its report may come before `hand_over` returns.
         let round = self.in_librdkafka.enter();
-        let number = with_round(origin.pack(), round);
-        let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(number).unwrap_or_default());
-        // SAFETY: the client and the topic handle live as long as `self`. Each tag is followed by arguments of the types
-        // that rdkafka.h gives for it, and the list ends with END. The flag COPY makes librdkafka copy value
-        // and key before it returns; it reads them only. Null headers are none. The opaque is a number that nobody
-        // dereferences.
-        let result = unsafe {
-            rd_kafka_producev(
-                self.native.native_ptr(),
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
-                record.topic.as_ptr(),
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
-                PARTITION_BY_KEY,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-                RD_KAFKA_MSG_F_COPY,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
-                value.cast_mut(),
-                value_length,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
-                key.cast_mut(),
-                key_length,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
-                NativeHeaders::as_ptr(headers.as_ref()),
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
-                record.timestamp,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
-                opaque,
-                rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
-            )
-        };
-        if result == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            // The record owns them now.
-            std::mem::forget(headers);
-            return Ok(());
+        let result = hand_over(&self.native, record, with_round(origin.pack(), round));
+        if result.is_err() {
+            self.in_librdkafka.leave(round, 1);
         }
-        self.in_librdkafka.leave(round, 1);
-        Err(refused(result.into()))
+        result.map_err(refused)
     }
 
     fn purge(&self, flags: i32) {
         // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
         unsafe { rd_kafka_purge(self.native.native_ptr(), flags) };
     }
+}
+
+/// Hands one record to librdkafka, which copies it, and gives `number` back with its report.
+///
+/// # Errors
+///
+/// Why librdkafka did not take it.
+#[inline]
+pub fn hand_over(native: &NativeClient, record: &Record<'_>, number: u64) -> Result<(), RDKafkaErrorCode> {
+    let (key, key_length) = raw_parts(record.key);
+    let (value, value_length) = raw_parts(record.value);
+    let headers = NativeHeaders::new(record.headers);
+    let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(number).unwrap_or_default());
+    // SAFETY: client and topic handle are alive. Each tag is followed by arguments of the types that rdkafka.h gives for it, and
+    // the list ends with END. The flag COPY makes librdkafka copy value and key before it returns; it reads them only. Null
+    // headers are none. The opaque is a number that nobody dereferences.
+    let result = unsafe {
+        rd_kafka_producev(
+            native.native_ptr(),
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
+            record.topic.as_ptr(),
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
+            PARTITION_BY_KEY,
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
+            RD_KAFKA_MSG_F_COPY,
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
+            value.cast_mut(),
+            value_length,
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
+            key.cast_mut(),
+            key_length,
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
+            NativeHeaders::as_ptr(headers.as_ref()),
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
+            record.timestamp,
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
+            opaque,
+            rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
+        )
+    };
+    if result == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        // The record owns them now.
+        std::mem::forget(headers);
+        return Ok(());
+    }
+    Err(result.into())
 }
 
 /// An open producer, with the thread that serves its delivery reports.
@@ -378,7 +389,7 @@ impl Producer {
     pub fn push(&self, timeout: Duration) {
         let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: as in `flush`.
-        unsafe { rd_kafka_flush(self.client.native.client().native_ptr(), milliseconds) };
+        unsafe { rd_kafka_flush(self.client.native.native_ptr(), milliseconds) };
     }
 
     fn stop(&self) {

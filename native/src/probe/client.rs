@@ -1,19 +1,20 @@
 //! A client of a test: the producer's properties, but that it waits for nothing, gives up in time and tells of its connections.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use serde::Deserialize;
 
 use super::{Broker, MARK};
 use crate::config::Settings;
+use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
+use crate::produce::{Record, hand_over};
 use crate::reports::{Content, Queue};
 use crate::topic::KafkaTopic;
+use crate::words::{Said, Words};
 
 /// How often librdkafka tells the state of its connections.
 const STATISTICS_MS: u64 = 100;
@@ -24,11 +25,15 @@ const TOPIC_WAIT: Duration = Duration::from_secs(3);
 /// Lines of librdkafka's log that are kept.
 const MAX_SAID: usize = 20;
 
+/// syslog's number of a warning, which librdkafka's log has; beyond it is information.
+const SYSLOG_WARNING: i32 = 4;
+
 /// Fields are dropped in this order: topic handle and queue before the client that they belong to.
 pub struct Client {
     topic: TopicHandle,
     queue: Queue,
-    native: BaseProducer,
+    native: NativeClient,
+    words: Words,
     /// What it has told so far.
     pub seen: Seen,
 }
@@ -40,6 +45,8 @@ pub struct Seen {
     pub errors: Vec<(RDKafkaErrorCode, String)>,
     /// Lines of its log.
     pub said: Vec<String>,
+    /// The latest of those that could be told in other words.
+    pub explained: Option<String>,
     /// Its connections at the last look.
     pub statistics: Statistics,
     /// What became of the record: its partition and offset.
@@ -86,17 +93,23 @@ impl Client {
             .set("message.timeout.ms", left.as_millis().to_string())
             .set("topic.metadata.propagation.max.ms", TOPIC_WAIT.min(left / 2).as_millis().to_string())
             .set("statistics.interval.ms", STATISTICS_MS.to_string());
-        let native: BaseProducer = BaseProducer::from_config_and_context(&config, DefaultProducerContext)?;
+        let native = native_client::open(&config)?;
         // A client without a topic connects to nobody.
         let topic = TopicHandle::new(&native, topic).map_err(KafkaError::MetadataFetch)?;
-        Ok(Self { topic, queue: Queue::of(&native), native, seen: Seen::default() })
+        Ok(Self { topic, queue: Queue::of(&native), native, words: Words::new(settings), seen: Seen::default() })
     }
 
     /// Hands the record over.
     pub fn send(&self, key: &str, value: &str) -> Result<(), RDKafkaErrorCode> {
-        let headers = OwnedHeaders::new().insert(Header { key: MARK, value: Some("1") });
-        let record = BaseRecord::to(self.topic.name()).key(key).payload(value).headers(headers);
-        self.native.send(record).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let record = Record {
+            topic: &self.topic,
+            key: Some(key.as_bytes()),
+            value: Some(value.as_bytes()),
+            headers: &[(MARK, Cow::Borrowed(b"1"))],
+            timestamp: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        };
+        hand_over(&self.native, &record, 0)
     }
 
     /// Waits until there is news of the connections or of the record. False: the deadline has passed.
@@ -115,8 +128,8 @@ impl Client {
                         return true;
                     }
                 }
-                Content::Log { facility, text, .. } => self.seen.hear(&format!("{}: {}", facility.trim(), text.trim())),
-                Content::Error(code, text) => self.seen.errors.push((self.cause(code), text.trim().to_owned())),
+                Content::Log { level, facility, text } => self.log(level, facility.trim(), text.trim()),
+                Content::Error(code, text) => self.error(self.cause(code), text.trim()),
                 Content::Statistics(text) => {
                     if let Ok(statistics) = serde_json::from_str(&text) {
                         self.seen.statistics = statistics;
@@ -128,10 +141,37 @@ impl Client {
         }
     }
 
+    /// A line of librdkafka's log, in other words where there are some.
+    fn log(&mut self, level: i32, facility: &str, text: &str) {
+        match self.words.of(facility, text) {
+            Said::Words { text, .. } => {
+                self.seen.hear(&text);
+                // What librdkafka logs as information is no error to it.
+                if level > SYSLOG_WARNING {
+                    self.seen.errors.push((RDKafkaErrorCode::BrokerTransportFailure, text.clone()));
+                }
+                self.seen.explained = Some(text);
+            }
+            Said::Nothing => {}
+            Said::Unchanged if level > SYSLOG_WARNING => {}
+            Said::Unchanged => self.seen.hear(&format!("{facility}: {text}")),
+        }
+    }
+
+    /// An error, which has the text of its line in the log.
+    fn error(&mut self, code: RDKafkaErrorCode, text: &str) {
+        let text = match self.words.of("FAIL", text) {
+            Said::Words { text, .. } => text,
+            Said::Nothing => self.seen.explained.clone().unwrap_or_else(|| text.to_owned()),
+            Said::Unchanged => text.to_owned(),
+        };
+        self.seen.errors.push((code, text));
+    }
+
     /// A fatal error stands for another one.
     fn cause(&self, error: RDKafkaErrorCode) -> RDKafkaErrorCode {
         match error {
-            RDKafkaErrorCode::Fatal => self.native.client().fatal_error().map_or(error, |(cause, _)| cause),
+            RDKafkaErrorCode::Fatal => self.native.fatal_error().map_or(error, |(cause, _)| cause),
             error => error,
         }
     }
