@@ -26,8 +26,11 @@ find_emq() {
     for needed in "$boot" "$release_dir/schema"; do
         [[ -e $needed ]] || die "$home is no EMQ 2.3 release: it has no ${needed#"$home"/}"
     done
-    [[ -w $boot && -w $home/lib && -w $home/etc/plugins ]] ||
-        die "$home cannot be written: run this as its owner or as root"
+    for needed in "$release_dir" "$release_dir/schema" "$home/lib" "$home/etc/plugins"; do
+        [[ -w $needed ]] ||
+            die "$needed cannot be written: run this as the owner of the release ($(stat -c %U "$needed"))" \
+                "or as root, and not on a file system that is mounted read-only"
+    done
     find_escript
 }
 
@@ -45,6 +48,34 @@ find_escript() {
 }
 
 patch_boot() { "$escript" "$patcher" "$@"; }
+
+# conf_value FILE KEY: the last line of a key counts, as for EMQ.
+conf_value() {
+    sed -n "s/^[[:space:]]*${2//./\\.}[[:space:]]*=[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1/p" "$1" | tail -n 1
+}
+
+# Where the plugin's spool is: as its conf says, below EMQ's own directory unless it is absolute.
+spool_dir() {
+    local dir=''
+    [[ ! -f $1 ]] || dir=$(conf_value "$1" emq.plugin.kafka.spool.dir)
+    dir=${dir:-data/kafka_spool}
+    [[ $dir == /* ]] || dir=$home/$dir
+    echo "$dir"
+}
+
+app_vsn() { sed -n 's/.*{ *vsn *, *"\([^"]*\)".*/\1/p' "$1"; }
+
+# installed_folders [BUT]: those of the plugin in the release's lib, older versions first. An archive may have been unpacked
+# in there itself: BUT is what is being installed, not what is installed.
+installed_folders() {
+    local folder
+    for folder in "$home/lib/$plugin"-[0-9]*; do
+        [[ ! -f $folder/ebin/$plugin.app || ${1:-/} -ef $folder ]] || echo "$folder"
+    done | sort -V
+}
+
+# Whether EMQ starts the plugin when it boots.
+is_enabled() { grep -qx "$plugin\." "$home/data/loaded_plugins" 2>/dev/null; }
 
 # Moved into place in one step: a node that starts meanwhile reads the old file or the new one.
 replace() {

@@ -3,7 +3,6 @@
 %%
 %%   patch_boot.escript add BOOT_FILE LIB_DIR_NAME APP_FILE    writes the new boot file beside it, as BOOT_FILE.new
 %%   patch_boot.escript remove BOOT_FILE APP_NAME              the same
-%%   patch_boot.escript check LIB_DIR APP_NAME                 succeeds where this Erlang can load all of LIB_DIR
 %%   patch_boot.escript same BOOT_FILE OTHER_BOOT_FILE         succeeds where both hold the same script
 %%   patch_boot.escript probe                                  succeeds where an Erlang can run this
 %%
@@ -17,13 +16,6 @@ main(["add", Boot, LibDirName, AppFile]) ->
     write(Boot, with(Spec, Modules, "$ROOT/lib/" ++ LibDirName ++ "/ebin", Script));
 main(["remove", Boot, App]) ->
     write(Boot, without(list_to_atom(App), read(Boot)));
-main(["check", LibDir, App]) ->
-    Release = list_to_integer(erlang:system_info(otp_release)),
-    Release >= 22 orelse fail("it is OTP ~w; the plugin needs OTP 22 or newer (NIF version 2.15)", [Release]),
-    true = code:add_patha(filename:join(LibDir, "ebin")),
-    {ok, [{application, _, Keys}]} = file:consult(filename:join([LibDir, "ebin", App ++ ".app"])),
-    lists:foreach(fun(Module) -> can_load(Module) end, proplists:get_value(modules, Keys, [])),
-    has_library((list_to_atom(App ++ "_nif")):load());
 main(["same", Boot, Other]) ->
     case read(Boot) =:= read(Other) of
         true -> ok;
@@ -34,22 +26,6 @@ main(["probe"]) ->
 main(_) ->
     io:format(standard_error, "usage: see the head of ~s~n", [escript:script_name()]),
     halt(2).
-
-%% In embedded mode one module that does not load, or whose on_load fails, ends the boot of the whole broker.
-can_load(Module) ->
-    case code:load_file(Module) of
-        {module, Module} -> ok;
-        {error, Reason} -> fail("~s does not load: ~w", [Module, Reason])
-    end.
-
-%% The NIF module loads without its library too, for the same reason; a second load is refused only where the first worked.
-has_library({error, {reload, _}}) -> ok;
-has_library({error, {Reason, Text}}) -> fail("the NIF library does not load: ~w, ~s", [Reason, Text]).
-
--spec fail(string(), [term()]) -> no_return().
-fail(Format, Args) ->
-    io:format(standard_error, Format ++ "~n", Args),
-    halt(1).
 
 read(Boot) ->
     {ok, Binary} = file:read_file(Boot),

@@ -4,16 +4,17 @@
 %% code goes on. Every other module may be reloaded at any time.
 -module(emq_plugin_kafka_nif).
 
--export([load/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
+-export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
          cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1]).
--export_type([setting/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0]).
+-export_type([setting/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0]).
 
 -on_load(on_load/0).
--nifs([open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
+-nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
        hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
+-type build() :: #{version := binary(), target := binary(), nif_version := binary(), spool_format := pos_integer()}.
 -type notice() :: {Kind :: binary(), Text :: binary(), Count :: pos_integer()}.
 %% Whether the caller may be kept waiting, or told to end the connection it serves.
 -type wait() :: wait | no_wait.
@@ -54,6 +55,12 @@
 -spec load() -> ok | {error, {Reason :: atom(), Text :: string()}}.
 load() ->
     erlang:load_nif(library(), 0).
+
+%% What the library was built as: its version, for which system, the NIF version that it needs, the version of spool files
+%% that it reads.
+-spec build() -> build().
+build() ->
+    erlang:nif_error(not_loaded).
 
 %% Takes the records of an event to where their rules want them. Microseconds; never waits. Any term has an outcome and is
 %% counted. `heavy`: nothing was done, because it would hold up a normal scheduler; produce_large/2 is to be called.
@@ -169,6 +176,8 @@ keep({error, {Reason, _Text}}) when Reason =:= load_failed; Reason =:= bad_lib; 
 keep({error, _} = Refused) ->
     Refused.
 
+%% The file, without its extension, as load_nif/2 wants it.
+-spec library() -> file:filename().
 library() ->
     filename:join(priv_dir(code:priv_dir(emq_plugin_kafka)), "emq_plugin_kafka_nif").
 

@@ -184,7 +184,7 @@ loaded() ->
 
 loaded(ok) -> ok;
 loaded({error, {reload, _}}) -> ok;
-loaded({error, {_Reason, Text}}) -> {error, iolist_to_binary(["the native library cannot be loaded: ", Text])}.
+loaded({error, {_Reason, Text}}) -> {error, emq_plugin_kafka_library:explain(emq_plugin_kafka_nif:library() ++ ".so", Text)}.
 
 close() ->
     closed(emq_plugin_kafka_nif:close(application:get_env(?APP, shutdown_timeout, ?DEFAULT_SHUTDOWN_MS))).

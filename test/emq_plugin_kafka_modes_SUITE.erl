@@ -9,7 +9,7 @@
          sync_ends_the_connection_while_kafka_is_down/1, a_rule_has_its_own_mode/1,
          a_timeout_leaves_no_message_behind/1, a_stop_answers_those_who_wait/1,
          what_does_not_wait_is_acknowledged_at_once/1, a_full_queue_holds_publishers_until_there_is_room/1,
-         a_stop_hands_its_backlog_to_the_spool/1,
+         a_stop_hands_its_backlog_to_the_spool/1, a_spool_of_a_newer_plugin_is_left_alone/1,
          a_save_in_the_dashboard_loses_only_what_no_hook_saw/1, a_reload_loses_and_reorders_nothing/1,
          a_reload_changes_rules_and_hooks/1, a_wrong_reload_changes_nothing/1, a_reload_mends_a_degraded_start/1,
          wrong_settings_start_degraded_with_their_keys/1, the_commands_are_there_while_the_plugin_runs/1]).
@@ -28,6 +28,7 @@ all() ->
      sync_ends_the_connection_while_kafka_is_down, a_rule_has_its_own_mode, a_timeout_leaves_no_message_behind,
      a_stop_answers_those_who_wait, what_does_not_wait_is_acknowledged_at_once,
      a_full_queue_holds_publishers_until_there_is_room, a_stop_hands_its_backlog_to_the_spool,
+     a_spool_of_a_newer_plugin_is_left_alone,
      a_save_in_the_dashboard_loses_only_what_no_hook_saw, a_reload_loses_and_reorders_nothing,
      a_reload_changes_rules_and_hooks, a_wrong_reload_changes_nothing, a_reload_mends_a_degraded_start,
      wrong_settings_start_degraded_with_their_keys, the_commands_are_there_while_the_plugin_runs].
@@ -222,6 +223,38 @@ a_stop_hands_its_backlog_to_the_spool(Config) ->
 
 %% The dashboard stops the plugin and starts it half a second later. Of each client's messages one run may be missing,
 %% from that time; its length is what EMQ called no hook for, which is logged.
+%% As after a downgrade; and the newer plugin finds all that it left.
+a_spool_of_a_newer_plugin_is_left_alone(Config) ->
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {produce, durable}]),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"newer">>}),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 10)],
+    ok = rpc(Config, application, stop, [?APP]),
+    Spool = filename:join(home(Config), proplists:get_value(spool, Config)),
+    [Segment | _] = filelib:wildcard(filename:join(Spool, "*.seg")),
+    ok = set_version(Segment, 2),
+    Before = contents(Spool),
+    ok = rpc(Config, application, start, [?APP]),
+    ok = degraded(Config),
+    #{problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
+    ?assertMatch({Problem, {match, _}},
+                 {Problem, re:run(Problem, ["/", filename:basename(Segment), " has format version 2, and this one reads version 1"])}),
+    ok = mqtt_client:publish(Client, <<"t">>, <<"unseen">>, 1),
+    ok = rpc(Config, application, stop, [?APP]),
+    ?assertEqual(Before, contents(Spool)),
+    ok = set_version(Segment, 1),
+    ok = set_and_restart(Config, [{server, kafka_reader:bootstrap()}]),
+    ok = mqtt_client:publish(Client, <<"t">>, <<"11">>, 1),
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"newer">> => lists:seq(1, 11)}, numbers(kafka_reader:records(topic(Config), 11))).
+
+set_version(Segment, Version) ->
+    {ok, Device} = file:open(Segment, [read, write, raw]),
+    ok = file:pwrite(Device, 8, <<Version:32/little>>),
+    file:close(Device).
+
+contents(Directory) ->
+    filelib:fold_files(Directory, "", true, fun(Name, Acc) -> [{Name, file:read_file(Name)} | Acc] end, []).
+
 a_save_in_the_dashboard_loses_only_what_no_hook_saw(Config) ->
     %% What the page shows is what was read last.
     {0, _} = ctl(Config, ["reload"]),

@@ -4,6 +4,7 @@
 
 -include_lib("common_test/include/ct.hrl").
 -include_lib("stdlib/include/assert.hrl").
+-include_lib("kernel/include/file.hrl").
 
 -export([all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
 -export([
@@ -17,8 +18,20 @@
     uninstall_keeps_what_others_did_to_the_boot_file/1,
     uninstall_forgets_that_the_plugin_was_loaded/1,
     install_says_that_a_running_node_needs_a_restart/1,
+    an_upgrade_says_what_is_new/1,
+    a_conf_with_keys_that_are_gone_is_refused/1,
+    an_upgrade_leaves_a_running_plugin_at_work/1,
+    a_newer_spool_is_refused/1,
+    a_purge_deletes_the_conf_and_the_spool/1,
+    a_path_with_spaces_will_do/1,
+    an_ordinary_user_can_install/1,
+    what_cannot_be_written_is_named/1,
+    a_failed_write_changes_nothing/1,
     a_directory_that_is_no_emq_is_refused/1,
-    code_that_does_not_load_is_refused/1,
+    code_that_does_not_load_is_compiled/1,
+    code_that_does_not_compile_is_refused/1,
+    a_library_that_does_not_load_is_refused_in_words/1,
+    a_library_that_does_not_load_costs_no_boot/1,
     makefile_survives_erlang_mk/1,
     kafka_stop_spares_a_stranger_with_its_old_pid/1,
     demo_shows_the_record/1,
@@ -51,7 +64,7 @@ init_per_testcase(Case, Config) ->
     Source = filename:join(Dir, "plugin"),
     ok = filelib:ensure_dir(filename:join(Source, "x")),
     ok = succeed("cp", ["-a", ?config(pristine, Config), Home]),
-    ok = succeed("cp", ["-aL"] ++ [filename:join(Root, Name) || Name <- ["ebin", "priv", "etc", "dev"]] ++ [Source]),
+    ok = succeed("cp", ["-aL"] ++ [filename:join(Root, Name) || Name <- ["ebin", "priv", "etc", "src", "dev"]] ++ [Source]),
     ok = configure(Root, Home, Case),
     [{home, Home}, {source, Source} | Config].
 
@@ -170,10 +183,134 @@ uninstall_forgets_that_the_plugin_was_loaded(Config) ->
 install_says_that_a_running_node_needs_a_restart(Config) ->
     ok = boot(Config),
     {0, Output} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
-    ?assertMatch({match, _}, re:run(Output, "EMQ is running \\(pid [0-9]+\\).*restart it")),
+    ?assertMatch({match, _}, re:run(Output, "EMQ is running \\(pid [0-9]+\\): until you restart it")),
     ok = stop(Config),
     {0, Later} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
     ?assertEqual(nomatch, re:run(Later, "is running")).
+
+an_upgrade_says_what_is_new(Config) ->
+    ok = install(Config),
+    ok = append(conf(Config), "emq.plugin.kafka.topic = mine\n"),
+    ok = new_version(Config, "9.9.9"),
+    ok = append(in_source(Config, "priv/" ?PLUGIN ".schema"), mapping("emq.plugin.kafka.brand_new")),
+    ok = append(in_source(Config, "etc/" ?PLUGIN ".conf"), "\n## emq.plugin.kafka.brand_new = x\n"),
+    {ok, [{application, _, Keys}]} = file:consult(in_home(Config, "lib/" ++ hd(plugin_folders(Config)) ++ "/ebin/" ?PLUGIN ".app")),
+    Said = says(Config, "install"),
+    [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
+     || Expected <- [?PLUGIN "-9.9.9 has replaced version " ++ proplists:get_value(vsn, Keys),
+                     "new keys, [^\n]*: emq.plugin.kafka.brand_new\n", "kept your .*" ?PLUGIN ".conf\n",
+                     "all keys, beside it as .*" ?PLUGIN ".conf.new\n"]],
+    ok = boots(Config).
+
+%% EMQ does not boot with a key that no schema knows.
+a_conf_with_keys_that_are_gone_is_refused(Config) ->
+    ok = install(Config),
+    ok = append(conf(Config), "emq.plugin.kafka.topic = mine\nemq.plugin.kafka.mistyped = 1\n"
+                              "emq.plugin.kafka.hook.message.publish.1 = {}\nemq.plugin.kafka.rdkafka.socket.timeout.ms = 1000\n"),
+    Schema = in_source(Config, "priv/" ?PLUGIN ".schema"),
+    {ok, Text} = file:read_file(Schema),
+    ok = file:write_file(Schema, re:replace(Text, "\\{mapping, \"emq.plugin.kafka.topic\"",
+                                            "%% @formerly emq.plugin.kafka.topic\n{mapping, \"emq.plugin.kafka.main_topic\"")),
+    ok = new_version(Config, "9.9.9"),
+    refused(Config, "keys that version 9.9.9 does not know.*\n"
+                    "    emq.plugin.kafka.mistyped\n"
+                    "    emq.plugin.kafka.topic    \\(now emq.plugin.kafka.main_topic\\)\n  take them out").
+
+%% Until the restart the old version's schema is still read by a reload.
+an_upgrade_leaves_a_running_plugin_at_work(Config) ->
+    ok = install(Config),
+    [Old] = plugin_folders(Config),
+    ok = boot(Config),
+    ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    ok = new_version(Config, "9.9.9"),
+    Said = says(Config, "install"),
+    ?assertMatch({match, _}, re:run(Said, "until you restart it, the version that it has loaded works on")),
+    ?assertMatch({match, _}, re:run(Said, "emqttd stop && .*emqttd start")),
+    ok = ctl(Config, ["plugins", "unload", ?PLUGIN]),
+    ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    {0, Reloaded} = run(in_home(Config, "bin/emqttd_ctl"), ["kafka", "reload"]),
+    ?assertEqual(nomatch, re:run(Reloaded, "no such file|error", [caseless])),
+    ok = stop(Config),
+    ok = boot(Config),
+    ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", version=9.9.9, .*active=true")),
+    ok = stop(Config),
+    ?assertEqual(lists:sort([Old, ?PLUGIN "-9.9.9"]), lists:sort(plugin_folders(Config))),
+    ok = install(Config),
+    ?assertEqual([?PLUGIN "-9.9.9"], plugin_folders(Config)).
+
+%% Where the conf says that it is, in its own files and in those of the handover log.
+a_newer_spool_is_refused(Config) ->
+    ok = install(Config),
+    ok = append(conf(Config), "emq.plugin.kafka.spool.dir = data/elsewhere\n"),
+    [begin
+         File = in_home(Config, "data/elsewhere/" ++ Name),
+         ok = filelib:ensure_dir(File),
+         ok = file:write_file(File, [Magic, <<7:32/little, 0:416>>]),
+         refused(Config, "spool's file .*/data/elsewhere/" ++ Name ++ " has format version 7.*reads [0-9]+"),
+         ok = file:delete(File)
+     end || {Name, Magic} <- [{"00000000000000000001.seg", "EMQKSPL\n"}, {"ACK", "EMQKACK\n"},
+                              {"handover/00000000000000000001.seg", "EMQKSPL\n"}]],
+    ok = install(Config).
+
+a_purge_deletes_the_conf_and_the_spool(Config) ->
+    Before = files(Config),
+    ok = install(Config),
+    ok = append(conf(Config), "emq.plugin.kafka.server = 127.0.0.1:1\nemq.plugin.kafka.produce = durable\n"),
+    ok = boot(Config),
+    ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    Uninstall = in_source(Config, "dev/uninstall"),
+    {1, Refused} = run(Uninstall, ["--purge", ?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Refused, "EMQ is running .*stop it before a purge")),
+    ok = stop(Config),
+    ?assertMatch({match, _}, re:run(says(Config, "uninstall"), "kept the spool .*/data/kafka_spool \\(")),
+    ok = install(Config),
+    {0, _} = run(Uninstall, ["--purge", ?config(home, Config)]),
+    ?assertEqual([], files(Config) -- Before),
+    ?assertNot(filelib:is_dir(in_home(Config, "data/kafka_spool"))).
+
+a_path_with_spaces_will_do(Config) ->
+    Home = filename:join([filename:dirname(?config(home, Config)), "a place", "emqttd"]),
+    Source = filename:join(filename:dirname(Home), "the plugin"),
+    ok = filelib:ensure_dir(Home),
+    ok = file:rename(?config(home, Config), Home),
+    ok = file:rename(?config(source, Config), Source),
+    Moved = [{home, Home}, {source, Source} | Config],
+    ok = install(Moved),
+    ok = boot(Moved),
+    ?assertMatch({match, _}, re:run(plugins(Moved), ?PLUGIN ", .*active=false")),
+    ok = stop(Moved),
+    ok = uninstall(Moved),
+    ?assertEqual([], plugin_folders(Moved)),
+    ok = file:rename(Home, ?config(home, Config)).
+
+an_ordinary_user_can_install(Config) ->
+    in_the_hands_of_a_user(Config, fun(User, Mine) ->
+        {0, _} = run_as(User, in_source(Mine, "dev/install"), [?config(home, Mine)]),
+        [?assertMatch({Name, #file_info{uid = User}}, {Name, info(Name)})
+         || Name <- [conf(Mine), boot_file(Mine), in_home(Mine, "lib/" ++ hd(plugin_folders(Mine)))]],
+        {0, _} = run_as(User, in_source(Mine, "dev/uninstall"), [?config(home, Mine)])
+    end).
+
+what_cannot_be_written_is_named(Config) ->
+    in_the_hands_of_a_user(Config, fun(User, Mine) ->
+        ok = file:change_mode(in_home(Mine, "lib"), 8#555),
+        Before = files(Mine),
+        {1, Said} = run_as(User, in_source(Mine, "dev/install"), [?config(home, Mine)]),
+        ?assertMatch({match, _}, re:run(Said, "/emqttd/lib cannot be written: run this as the owner of the release")),
+        ?assertEqual(Before, files(Mine)),
+        ok = file:change_mode(in_home(Mine, "lib"), 8#755)
+    end).
+
+%% Files of at most 1 MB: the library's copy fails as it does on a full disk.
+a_failed_write_changes_nothing(Config) ->
+    ok = install(Config),
+    Before = files(Config),
+    ok = new_version(Config, "9.9.9"),
+    {Status, Said} = run("bash", ["-c", "ulimit -f 1024; trap '' XFSZ; exec \"$@\"", "bash",
+                                  in_source(Config, "dev/install"), ?config(home, Config)]),
+    ?assertNotEqual(0, Status),
+    [?assertMatch({match, _}, re:run(Said, Expected)) || Expected <- ["_nif.so': File too large", "nothing was changed"]],
+    ?assertEqual(Before, files(Config)).
 
 a_directory_that_is_no_emq_is_refused(Config) ->
     Empty = filename:join(?config(priv_dir, Config), "empty"),
@@ -193,15 +330,39 @@ a_directory_that_is_no_emq_is_refused(Config) ->
     ?assertEqual({ok, []}, file:list_dir(Empty)),
     ?assertEqual(Before, files(Config)).
 
-%% In embedded mode one module that does not load ends the boot of the whole broker.
-code_that_does_not_load_is_refused(Config) ->
+%% As OTP 23 cannot load what OTP 25 compiled.
+code_that_does_not_load_is_compiled(Config) ->
     ok = file:write_file(in_source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
-    Before = files(Config),
-    {Status, Output} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
-    ?assertEqual(1, Status),
-    ?assertMatch({match, _}, re:run(Output, ?PLUGIN "_sup does not load")),
-    ?assertEqual(Before, files(Config)),
+    ?assertMatch({match, _}, re:run(says(Config, "install"), "compiled its modules for this release's OTP [0-9]+")),
+    ok = boot(Config),
+    ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=true")),
+    ok = stop(Config).
+
+%% In embedded mode one module that does not load ends the boot of the whole broker.
+code_that_does_not_compile_is_refused(Config) ->
+    ok = file:write_file(in_source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
+    ok = file:write_file(in_source(Config, "src/" ?PLUGIN "_sup.erl"), <<"-module(", ?PLUGIN, "_sup).\nno code\n">>),
+    refused(Config, ?PLUGIN "_sup was not compiled for OTP [0-9]+, which does not compile it"),
     ok = boots(Config).
+
+a_library_that_does_not_load_is_refused_in_words(Config) ->
+    Library = in_source(Config, "priv/" ?PLUGIN "_nif.so"),
+    ok = for_another_processor(Library),
+    refused(Config, "was built for [a-z0-9_]+, and this Erlang runs on [a-z0-9_]+"),
+    ok = file:write_file(Library, <<"a text file, not a library">>),
+    refused(Config, "_nif.so cannot be loaded: it is no ELF library").
+
+a_library_that_does_not_load_costs_no_boot(Config) ->
+    ok = install(Config),
+    [Folder] = plugin_folders(Config),
+    ok = for_another_processor(in_home(Config, "lib/" ++ Folder ++ "/priv/" ?PLUGIN "_nif.so")),
+    ok = boot(Config),
+    ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    {0, Status} = run(in_home(Config, "bin/emqttd_ctl"), ["kafka", "status"]),
+    [?assertMatch({match, _}, re:run(Text, "was built for [a-z0-9_]+, and this Erlang runs on [a-z0-9_]+"))
+     || Text <- [Status, element(2, file:read_file(in_home(Config, "log/error.log")))]],
+    ok = stop(Config).
 
 %% erlang.mk, which builds EMQ 2.3 releases, overwrites the Makefile of a dependency that has this word in it.
 makefile_survives_erlang_mk(Config) ->
@@ -238,6 +399,66 @@ install(Config) ->
 
 uninstall(Config) ->
     succeed(in_source(Config, "dev/uninstall"), [?config(home, Config)]).
+
+%% What a script has to say when it succeeds.
+says(Config, Script) ->
+    {0, Said} = run(in_source(Config, "dev/" ++ Script), [?config(home, Config)]),
+    Said.
+
+%% An installation that says why not, and changes nothing.
+refused(Config, Expected) ->
+    Before = files(Config),
+    {Status, Said} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertEqual({1, Said}, {Status, Said}),
+    ?assertEqual({match, Expected, Said}, {re:run(Said, Expected, [{capture, none}]), Expected, Said}),
+    ?assertMatch({match, _}, re:run(Said, "nothing was changed")),
+    ?assertEqual(Before, files(Config)).
+
+%% The number of the processor in an ELF header.
+for_another_processor(Library) ->
+    {ok, Device} = file:open(Library, [read, write, raw, binary]),
+    {ok, <<Machine:16/little>>} = file:pread(Device, 18, 2),
+    ok = file:pwrite(Device, 18, <<(other_machine(Machine)):16/little>>),
+    file:close(Device).
+
+other_machine(183) -> 62;
+other_machine(_) -> 183.
+
+%% Runs a test with a release and a plugin that belong to a user without rights, in a place that all users can reach. Who runs
+%% the tests without rights is such a user already.
+in_the_hands_of_a_user(Config, Test) ->
+    {ok, #file_info{uid = Self}} = file:read_file_info(?config(home, Config)),
+    User = user_without_rights(Self),
+    Dir = filename:join("/tmp", "packaging_" ++ os:getpid() ++ "_" ++ integer_to_list(erlang:unique_integer([positive]))),
+    Mine = [{home, filename:join(Dir, "emqttd")}, {source, filename:join(Dir, "plugin")} | Config],
+    ok = file:make_dir(Dir),
+    try
+        ok = succeed("cp", ["-a", ?config(home, Config), ?config(source, Config), Dir]),
+        ok = succeed("chown", ["-R", integer_to_list(User), Dir]),
+        Test(User, Mine)
+    after
+        ok = file:del_dir_r(Dir)
+    end.
+
+user_without_rights(0) -> 65534;
+user_without_rights(Self) -> Self.
+
+run_as(User, Command, Args) ->
+    {ok, #file_info{uid = Self}} = file:read_file_info("/proc/self"),
+    run_as(User, Self, Command, Args).
+
+run_as(Self, Self, Command, Args) -> run(Command, Args);
+run_as(User, _Self, Command, Args) -> run("setpriv", ["--reuid=" ++ integer_to_list(User), "--clear-groups", Command | Args]).
+
+info(Name) ->
+    {ok, Info} = file:read_file_info(Name),
+    Info.
+
+mapping(Key) ->
+    ["\n{mapping, \"", Key, "\", \"emq_plugin_kafka.brand_new\", [{default, \"x\"}, {datatype, string}]}.\n"].
+
+conf(Config) ->
+    in_home(Config, "etc/plugins/" ?PLUGIN ".conf").
 
 boots(Config) ->
     ok = boot(Config),

@@ -18,6 +18,8 @@ use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};
 use crate::waiters::{Answer, Caller, WaiterId};
 
+mod build;
+
 /// The one global producer, and the counters that outlive it.
 static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
 

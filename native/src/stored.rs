@@ -11,6 +11,9 @@ use crate::record::Header;
 
 /// The version of this layout, a record's first byte.
 const VERSION: u8 = 1;
+// A spool of another version is refused as a whole. If the layout changed alone, an older plugin would open the spool and
+// throw away record after record.
+const _: () = assert!(VERSION as u32 == emq_kafka_spool::FORMAT, "a new layout is a new version of the spool's files");
 const HAS_KEY: u8 = 1;
 const HAS_VALUE: u8 = 2;
 

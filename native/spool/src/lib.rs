@@ -37,6 +37,9 @@ pub use reader::{Batch, Reader};
 use frame::FRAME;
 use log::{Pending, Shared, lock};
 
+/// The version of the files, in the header of each. One that a later version wrote is refused and left as it is.
+pub const FORMAT: u32 = frame::VERSION;
+
 /// Where and how much.
 #[derive(Debug, Clone)]
 pub struct Config {
