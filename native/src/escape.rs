@@ -4,6 +4,13 @@
 //! each (`cargo bench --bench stages -- escape` compares). Here a block without any is copied as it is, and so is each word
 //! of the others that has none; in the rest each byte costs the same, escaped or not, and no branch is guessed wrong.
 
+#[cfg(target_arch = "x86_64")]
+mod compress;
+#[cfg(target_arch = "x86_64")]
+mod shuffle;
+#[cfg(test)]
+mod tests;
+
 /// Bytes that are copied together where none of them needs an escape.
 const BLOCK: usize = 32;
 
@@ -45,7 +52,17 @@ const fn table() -> [[u8; 8]; 256] {
 
 /// Appends what stands between the quotes of a JSON string.
 pub fn escape_into(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
+    #[cfg(target_arch = "x86_64")]
+    if compress::is_supported() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { compress::escape_into(text.as_bytes(), out) };
+    }
+    escape_blocks(text.as_bytes(), out);
+}
+
+/// The same without what only newer processors have.
+fn escape_blocks(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
     while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
         if is_plain(block) {
             out.extend_from_slice(block);
@@ -151,137 +168,4 @@ const fn specials(word: u64) -> u64 {
         !(((word & each(0x7f)) + each(0x7f)) | word | each(0x7f))
     }
     zeros(word & each(0xe0)) | zeros(word ^ each(b'"')) | zeros(word ^ each(b'\\'))
-}
-
-/// Eight bytes at once: a shuffle puts a backslash before each quote and backslash. Every x86-64 processor since 2006 can do it.
-#[cfg(target_arch = "x86_64")]
-mod shuffle {
-    use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
-        _mm_set1_epi8, _mm_shuffle_epi8, _mm_storeu_si128,
-    };
-
-    use super::{WORD, escape_word};
-
-    /// Where in the vector of a word and of as many backslashes the second half begins.
-    const BACKSLASH: u8 = 8;
-
-    /// For each set of bytes that need a backslash, what the shuffle takes from where.
-    static SHUFFLES: [[u8; 2 * WORD]; 256] = shuffles();
-
-    #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks it")]
-    const fn shuffles() -> [[u8; 2 * WORD]; 256] {
-        let mut shuffles = [[0; 2 * WORD]; 256];
-        let mut set = 0;
-        while set < 256 {
-            let (mut from, mut to) = (0, 0);
-            while from < BACKSLASH {
-                if set & (1 << from) != 0 {
-                    shuffles[set][to] = BACKSLASH;
-                    to += 1;
-                }
-                shuffles[set][to] = from;
-                to += 1;
-                from += 1;
-            }
-            set += 1;
-        }
-        shuffles
-    }
-
-    /// See `super::escape_words`.
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    #[target_feature(enable = "ssse3")]
-    pub unsafe fn escape_words(words: &[[u8; WORD]], mut end: *mut u8) -> *mut u8 {
-        let each = |byte: u8| _mm_set1_epi8(byte.cast_signed());
-        let (quote, backslash, last_control) = (each(b'"'), each(b'\\'), each(0x1f));
-        for word in words {
-            let text = u64::from_le_bytes(*word);
-            let bytes = _mm_set_epi64x(i64::from_ne_bytes([b'\\'; WORD]), text.cast_signed());
-            let controls = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes));
-            if controls != 0 {
-                // SAFETY: the caller's.
-                end = unsafe { escape_word(text, WORD, end) };
-                continue;
-            }
-            let special = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-            // Of the word alone: the backslashes behind it are special, too.
-            let [set, ..] = _mm_movemask_epi8(special).to_le_bytes();
-            #[allow(clippy::indexing_slicing, reason = "256 entries for 256 sets")]
-            let shuffle = &SHUFFLES[usize::from(set)];
-            // SAFETY: 16 bytes are read from an array of 16, and 16 written, for which there is room; neither asks for alignment.
-            #[allow(clippy::cast_ptr_alignment, reason = "both are the unaligned ones")]
-            unsafe {
-                let shuffle = _mm_loadu_si128(shuffle.as_ptr().cast::<__m128i>());
-                _mm_storeu_si128(end.cast::<__m128i>(), _mm_shuffle_epi8(bytes, shuffle));
-                end = end.add(WORD + set.count_ones() as usize);
-            }
-        }
-        end
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn escaped(text: &str) -> String {
-        let mut out = Vec::new();
-        escape_into(text, &mut out);
-        String::from_utf8(out).expect("UTF-8")
-    }
-
-    #[test]
-    fn every_character_of_one_and_two_bytes_is_escaped_as_serde_json_does() {
-        for c in (0..0x800).filter_map(char::from_u32) {
-            assert_eq!(format!("\"{}\"", escaped(&c.to_string())), serde_json::to_string(&c).expect("JSON"));
-        }
-    }
-
-    #[test]
-    fn an_escape_anywhere_in_a_block_is_found() {
-        for length in 0..100 {
-            for place in 0..length {
-                for c in ['"', '\\', '\n', '\u{1}', '\u{e9}'] {
-                    let mut text = "x".repeat(length);
-                    text.insert(place, c);
-                    assert_eq!(format!("\"{}\"", escaped(&text)), serde_json::to_string(&text).expect("JSON"));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_processor_escapes_alike() {
-        let mut state = 1_u64;
-        for _ in 0..10_000 {
-            // Mostly quotes, backslashes, control characters and letters, in any order.
-            let word: [u8; WORD] = std::array::from_fn(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                [b'"', b'\\', b'\n', 0x1f, b' ', b'x', 0xc3, 0x7f][(state >> 61) as usize]
-            });
-            let words = [word, word];
-            let mut results = [Vec::with_capacity(200), Vec::with_capacity(200)];
-            // SAFETY: 200 bytes are room for six each of 16, and for two words; what is below the end was written.
-            unsafe {
-                let [one, other] = &mut results;
-                let end = escape_words(&words, one.as_mut_ptr());
-                one.set_len(end.offset_from_unsigned(one.as_ptr()));
-                let end = escape_words_one_by_one(&words, other.as_mut_ptr());
-                other.set_len(end.offset_from_unsigned(other.as_ptr()));
-            }
-            assert_eq!(results[0], results[1]);
-        }
-    }
-
-    #[test]
-    fn a_string_of_the_longest_escapes_has_room() {
-        for length in 0..200 {
-            let text = "\u{1f}".repeat(length);
-            assert_eq!(escaped(&text), "\\u001f".repeat(length));
-        }
-    }
 }
