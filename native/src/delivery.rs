@@ -213,7 +213,7 @@ const fn is_final(error: RDKafkaErrorCode) -> bool {
 fn log(client: &Client, level: i32, facility: &str, message: &str) {
     const NAMES: [&str; 8] = ["Emerg", "Alert", "Critical", "Error", "Warning", "Notice", "Info", "Debug"];
     match client.words.of(facility, message) {
-        Said::Words { kind, text } => return client.shared.notices.push(&kind, text),
+        Said::Words(text) => return client.shared.notices.push(&text, text.clone()),
         Said::Nothing => return,
         Said::Unchanged => {}
     }

@@ -3,16 +3,20 @@
 
 use crate::config::Settings;
 
+const NOT_SHOWN: &str = "trusts none of the authorities that signed the certificate in ssl.certificate.location, which is not \
+                         shown to it: expected a certificate of an authority that the broker trusts";
+const NO_TLS: &str = "ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with \
+                      it, or security.protocol = plaintext or sasl_plaintext";
+const TLS_OR_PROXY: &str = "closed the connection before it answered anything: is that a listener with TLS (security.protocol = \
+                            ssl or sasl_ssl), or a proxy without a Kafka behind it?";
+const WANTS_LOGIN: &str = "closed the connection at the first request: does it want a login (security.protocol = sasl_plaintext \
+                           or sasl_ssl, and sasl.*)?";
+
 /// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// In other words.
-    Words {
-        /// What tells it from others, for counting: the kind of trouble and the broker.
-        kind: String,
-        /// The words.
-        text: String,
-    },
+    /// In other words, which are the same for the same trouble of the same broker.
+    Words(String),
     /// Another line says the same, better.
     Nothing,
     /// As librdkafka has it.
@@ -43,63 +47,40 @@ impl Words {
     #[must_use]
     pub fn of(&self, facility: &str, line: &str) -> Said {
         let Line { broker, text, after } = Line::parse(line);
-        let said = |kind: &str, words: String| Said::Words {
-            kind: format!("{kind} {broker}"),
-            text: format!("Kafka broker {broker}: {words}"),
-        };
+        let said = |words: String| Said::Words(format!("Kafka broker {broker}: {words}"));
         match facility {
             "SSLCERTVRFY" => match text.split_once("verification callback failed: ") {
-                Some((_, words)) if !words.is_empty() => said("certificate", words.to_owned()),
+                Some((_, words)) if !words.is_empty() => said(words.to_owned()),
                 _ => Said::Unchanged,
             },
-            "SSL" if text.starts_with("No matching issuer found") => said(
-                "own certificate",
-                "trusts none of the authorities that signed the certificate in ssl.certificate.location, which is not shown \
-                 to it: expected a certificate of an authority that the broker trusts"
-                    .to_owned(),
-            ),
+            "SSL" if text.starts_with("No matching issuer found") => said(NOT_SHOWN.to_owned()),
             "FAIL" => self.failure(text, after, said),
             _ => Said::Unchanged,
         }
     }
 
-    fn failure(&self, text: &str, after: After<'_>, said: impl Fn(&str, String) -> Said) -> Said {
+    fn failure(&self, text: &str, after: After<'_>, said: impl Fn(String) -> Said) -> Said {
         if text.contains("certificate verify failed") {
             // `SSLCERTVRFY` came before it.
             return Said::Nothing;
         }
         if let Some(reason) = text.strip_prefix("SASL authentication error: ") {
-            return said("login", self.refused(reason));
+            return said(self.refused(reason));
         }
         if text.contains(" mechanism handshake failed: ") {
-            return said("login", self.not_offered(text));
+            return said(self.not_offered(text));
         }
         if let Some((_, alert)) = text.split_once(" alert ")
             && let Some(what) = own_certificate(alert)
         {
-            return said("own certificate", what);
+            return said(what);
         }
         let plaintext = text.contains("wrong version number") || text.contains("PLAINTEXT broker listener");
         let closed = text.contains("Disconnected");
         match after.state {
-            "SSL_HANDSHAKE" if plaintext || closed => said(
-                "protocol",
-                "ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, \
-                 or security.protocol = plaintext or sasl_plaintext"
-                    .to_owned(),
-            ),
-            "APIVERSION_QUERY" if closed => said(
-                "protocol",
-                "closed the connection before it answered anything: is that a listener with TLS (security.protocol = ssl or \
-                 sasl_ssl), or a proxy without a Kafka behind it?"
-                    .to_owned(),
-            ),
-            "UP" if closed && after.is_at_once() && !self.logs_in => said(
-                "protocol",
-                "closed the connection at the first request: does it want a login (security.protocol = sasl_plaintext or \
-                 sasl_ssl, and sasl.*)?"
-                    .to_owned(),
-            ),
+            "SSL_HANDSHAKE" if plaintext || closed => said(NO_TLS.to_owned()),
+            "APIVERSION_QUERY" if closed => said(TLS_OR_PROXY.to_owned()),
+            "UP" if closed && after.is_at_once() && !self.logs_in => said(WANTS_LOGIN.to_owned()),
             _ => Said::Unchanged,
         }
     }
@@ -206,51 +187,44 @@ mod tests {
     /// The lines as librdkafka 2.12.1 wrote them beside Kafka 4.3.1.
     #[test]
     fn each_trouble_has_its_words_with_the_broker() {
-        for (facility, line, kind, words) in [
+        for (facility, line, words) in [
             (
                 "FAIL",
                 "[thrd:sasl_ssl://127.0.0.1:1/bootstrap]: sasl_ssl://127.0.0.1:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 302ms in state AUTH_REQ)",
-                "login 127.0.0.1:1",
                 "Kafka broker 127.0.0.1:1: refuses the login of \"writer\" by PLAIN: wrong sasl.username or sasl.password, or no such user for this mechanism (it says: Authentication failed: Invalid username or password)",
             ),
             (
                 "FAIL",
                 "[thrd:sasl_plaintext://h:1/bootstrap]: sasl_plaintext://h:1/2: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 1ms in state AUTH_HANDSHAKE)",
-                "login h:1",
                 "Kafka broker h:1: does not offer sasl.mechanism = PLAIN: expected one of SCRAM-SHA-512",
             ),
             (
                 "FAIL",
                 "[thrd:sasl_plaintext://h:1/bootstrap]: sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 1ms in state AUTH_HANDSHAKE)",
-                "login h:1",
                 "Kafka broker h:1: takes no login on this listener: expected security.protocol = plaintext or ssl, or another port",
             ),
             (
                 "FAIL",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)",
-                "own certificate h:1",
                 "Kafka broker h:1: wants a certificate of the plugin, and got none, or refuses it; expected ssl.certificate.location and ssl.key.location with a certificate that it trusts",
             ),
             (
                 "FAIL",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: SSL connection closed by peer (after 1ms in state SSL_HANDSHAKE)",
-                "protocol h:1",
                 "Kafka broker h:1: ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or security.protocol = plaintext or sasl_plaintext",
             ),
             (
                 "FAIL",
                 "[thrd:[::1]:1/bootstrap]: [::1]:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 23ms in state APIVERSION_QUERY, 3 identical error(s) suppressed)",
-                "protocol [::1]:1",
                 "Kafka broker [::1]:1: closed the connection before it answered anything: is that a listener with TLS (security.protocol = ssl or sasl_ssl), or a proxy without a Kafka behind it?",
             ),
             (
                 "SSLCERTVRFY",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Certificate (subject=/CN=a, issuer=/CN=b) verification callback failed: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
-                "certificate h:1",
                 "Kafka broker h:1: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
             ),
         ] {
-            let expected = Said::Words { kind: kind.to_owned(), text: words.to_owned() };
+            let expected = Said::Words(words.to_owned());
             assert_eq!(of(facility, line), expected, "{line}");
         }
     }
@@ -263,9 +237,7 @@ mod tests {
             )
         };
         let plain = Words::new(&Settings::default());
-        assert!(
-            matches!(plain.of("FAIL", &line(4)), Said::Words { text, .. } if text.contains("does it want a login"))
-        );
+        assert!(matches!(plain.of("FAIL", &line(4)), Said::Words(text) if text.contains("does it want a login")));
         assert_eq!(plain.of("FAIL", &line(600_000)), Said::Unchanged);
         assert_eq!(of("FAIL", &line(4)), Said::Unchanged);
     }

@@ -53,7 +53,7 @@ pid(Node) -> told(["pid", Node]).
 %% @doc The settings of the plugin that lead it to a listener.
 -spec server(string(), [{string(), iodata()}]) -> [{string(), iodata()}].
 server(Listener, Settings) ->
-    [{"server", address(Listener)}, {"rdkafka.security.protocol", string:lowercase(Listener)} | Settings].
+    [{"server", address(Listener)}, {"security.protocol", string:lowercase(Listener)} | Settings].
 
 -spec topic(string(), pos_integer()) -> ok.
 topic(Topic, Partitions) -> topic(Topic, Partitions, []).

@@ -14,8 +14,8 @@ run(Mode) ->
     faults_security:run(Mode, fun fault/0).
 
 fault() ->
-    #{listener => "SSL", wrong => faults_security:tls("ca"), certificate => "expired", cause => "certificate verify failed",
-      seen => {"ca", "certificate has expired"},
+    #{listener => "SSL", wrong => faults_security:tls("ca"), certificate => "expired",
+      cause => "its certificate .CN=expired. has expired on",
       mend => fun() -> mended() end}.
 
 mended() ->

@@ -16,7 +16,7 @@ fault(Mechanism) ->
     Tls = faults_security:tls("ca"),
     Right = faults_security:login(Mechanism, "writer", faults_cluster:password("writer")),
     #{listener => "SASL_SSL", wrong => Tls ++ faults_security:login(Mechanism, "writer", "guessed"),
-      cause => "authentication failed|authentication error",
+      cause => "refuses the login of .writer. by " ++ Mechanism,
       mend => fun() -> faults_security:reload(faults_cluster:server("SASL_SSL", Tls ++ Right)) end}.
 
 %% Each of them once.

@@ -19,8 +19,8 @@ run(_Mode) ->
     _ = faults_cluster:tool(["configs --alter --entity-type users --entity-name limited --add-config producer_byte_rate=",
                              integer_to_list(?QUOTA)]),
     ok = faults_rig:settings(
-           faults_cluster:server("SASL_PLAINTEXT", [{"rdkafka.sasl.mechanism", "SCRAM-SHA-512"}, {"rdkafka.sasl.username", "limited"},
-                                                    {"rdkafka.sasl.password", faults_cluster:password("limited")},
+           faults_cluster:server("SASL_PLAINTEXT", [{"sasl.mechanism", "SCRAM-SHA-512"}, {"sasl.username", "limited"},
+                                                    {"sasl.password", faults_cluster:password("limited")},
                                                     {"compression", "none"}])),
     ok = faults_rig:boot(),
     Load = faults_rig:load(#{clients => 200, rate => 10, window => 5}),

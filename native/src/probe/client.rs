@@ -144,7 +144,7 @@ impl Client {
     /// A line of librdkafka's log, in other words where there are some.
     fn log(&mut self, level: i32, facility: &str, text: &str) {
         match self.words.of(facility, text) {
-            Said::Words { text, .. } => {
+            Said::Words(text) => {
                 self.seen.hear(&text);
                 // What librdkafka logs as information is no error to it.
                 if level > SYSLOG_WARNING {
@@ -161,7 +161,7 @@ impl Client {
     /// An error, which has the text of its line in the log.
     fn error(&mut self, code: RDKafkaErrorCode, text: &str) {
         let text = match self.words.of("FAIL", text) {
-            Said::Words { text, .. } => text,
+            Said::Words(text) => text,
             Said::Nothing => self.seen.explained.clone().unwrap_or_else(|| text.to_owned()),
             Said::Unchanged => text.to_owned(),
         };

@@ -1,0 +1,45 @@
+%% A Kafka with a listener of each kind of security, by dev/kafka-cluster, for the live tests.
+-module(kafka_cluster).
+
+-export([start/1, stop/1, address/2, certificate/2, password/2, set_password/3]).
+
+-type cluster() :: file:filename().
+
+%% A cluster of one node in this directory.
+-spec start(file:filename()) -> cluster().
+start(Directory) ->
+    {0, _} = run(Directory, ["make"]),
+    {0, _} = run(Directory, ["start"]),
+    Directory.
+
+-spec stop(cluster()) -> ok.
+stop(Cluster) ->
+    {0, _} = run(Cluster, ["clean"]),
+    ok.
+
+%% host:port of a listener.
+-spec address(cluster(), string()) -> string().
+address(Cluster, Listener) ->
+    {0, Address} = run(Cluster, ["bootstrap", Listener]),
+    string:trim(Address).
+
+%% A file of certs/.
+-spec certificate(cluster(), string()) -> file:filename().
+certificate(Cluster, Name) ->
+    filename:join([Cluster, "certs", Name]).
+
+-spec password(cluster(), string()) -> string().
+password(Cluster, User) ->
+    {0, Password} = run(Cluster, ["password", User]),
+    string:trim(Password).
+
+%% Changes a user's password for SCRAM-SHA-512.
+-spec set_password(cluster(), string(), string()) -> ok.
+set_password(Cluster, User, Password) ->
+    {0, _} = run(Cluster, ["configs", "--alter", "--add-config", "SCRAM-SHA-512=[password=" ++ Password ++ "]",
+                           "--entity-type", "users", "--entity-name", User]),
+    ok.
+
+run(Directory, Args) ->
+    Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka-cluster"]),
+    standin_broker:run("/usr/bin/env", ["KAFKA_CLUSTER_DIR=" ++ Directory, "NODES=1", "AUTO_CREATE=true", Script | Args]).
