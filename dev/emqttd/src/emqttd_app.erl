@@ -13,6 +13,7 @@ start(_Type, _Args) ->
     ok = emqttd_cli:load(),
     ok = emqttd_presence:load(),
     ok = emqttd_retainer:load(),
+    ok = emqttd_cluster:rejoin(),
     _ = spawn(fun boot/0),
     {ok, Supervisor}.
 

@@ -1,14 +1,14 @@
-%% The broker's own commands, printed as EMQ 2.3 prints them: status, broker, plugins.
+%% The broker's own commands, printed as EMQ 2.3 prints them: status, broker, plugins, cluster.
 -module(emqttd_cli).
 
--export([load/0, status/1, broker/1, plugins/1]).
+-export([load/0, status/1, broker/1, plugins/1, cluster/1]).
 
 -include("emqttd.hrl").
 
 -spec load() -> ok.
 load() ->
     lists:foreach(fun(Command) -> ok = emqttd_ctl:register_cmd(Command, {?MODULE, Command}) end,
-                  [status, broker, plugins]).
+                  [status, broker, plugins, cluster]).
 
 -spec status([string()] | usage) -> ok.
 status([]) ->
@@ -46,6 +46,21 @@ plugins(_) ->
     usage([{"plugins list", "Show loaded plugins"},
            {"plugins load <Plugin>", "Load plugin"},
            {"plugins unload <Plugin>", "Unload plugin"}]).
+
+-spec cluster([string()] | usage) -> ok.
+cluster(["join", Name]) ->
+    case emqttd_cluster:join(list_to_atom(Name)) of
+        ok ->
+            io:format("Join the cluster successfully.~n"),
+            cluster(["status"]);
+        {error, Error} ->
+            io:format("Failed to join the cluster: ~p~n", [Error])
+    end;
+cluster(["status"]) ->
+    io:format("Cluster status: ~p~n", [[{running_nodes, emqttd_cluster:status()}]]);
+cluster(_) ->
+    usage([{"cluster join <Node>", "Join the cluster"},
+           {"cluster status", "Cluster status"}]).
 
 usage(Commands) ->
     lists:foreach(fun({Command, Description}) ->

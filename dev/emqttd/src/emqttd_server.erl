@@ -1,5 +1,6 @@
 %% Publish and subscribe. publish/1 runs in the publisher's process: the message.publish hooks,
-%% then one message to each subscribed session. The server only owns and changes the tables.
+%% then one message to each subscribed session, here and on the other nodes of a cluster. The server owns and changes the
+%% tables, and hands out what other nodes' publishers send.
 -module(emqttd_server).
 
 -behaviour(gen_server).
@@ -21,7 +22,9 @@ start_link() ->
 -spec publish(#mqtt_message{}) -> {ok, tuple()} | ignore.
 publish(Message) ->
     case emqttd_hooks:run('message.publish', [], Message) of
-        {ok, #mqtt_message{topic = Topic} = Routed} -> route(filters(Topic), Routed);
+        {ok, #mqtt_message{topic = Topic} = Routed} ->
+            ok = emqttd_cluster:forward(Routed),
+            route(filters(Topic), Routed);
         {stop, _} -> ignore
     end.
 
@@ -85,6 +88,9 @@ handle_cast(Unexpected, Watched) ->
     {stop, {unexpected, Unexpected}, Watched}.
 
 -spec handle_info(term(), map()) -> {noreply, map()}.
+handle_info({forwarded, #mqtt_message{topic = Topic} = Message}, Watched) ->
+    _ = route(filters(Topic), Message),
+    {noreply, Watched};
 handle_info({'DOWN', _, process, Session, _}, Watched) ->
     lists:foreach(fun remove/1, ets:match_object(?SUBSCRIBERS, {'_', '_', Session})),
     {noreply, maps:remove(Session, Watched)}.
