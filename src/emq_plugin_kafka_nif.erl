@@ -5,12 +5,13 @@
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
-         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1]).
--export_type([setting/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0]).
+         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0]).
+-export_type([setting/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0, rule/0, topic/0,
+              latency/0, librdkafka/0]).
 
 -on_load(on_load/0).
 -nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
-       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1]).
+       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -50,6 +51,25 @@
                          delivered := nil | #{partition := integer(), offset := integer(), took_ms := non_neg_integer()},
                          problem := nil | problem(),
                          said := [binary()]}.
+
+%% matched: events that the rule wanted. dropped: its records that were given up on their way in.
+-type rule() :: #{event := atom(), name := binary(), matched := non_neg_integer(), dropped := non_neg_integer(),
+                  definition := binary()}.
+-type topic() :: #{name := binary(), success := non_neg_integer(), failed := non_neg_integer()}.
+%% In each bucket are all records that took so many ms or less.
+-type latency() :: #{count := non_neg_integer(), sum_ms := non_neg_integer(),
+                     buckets := [{UpperMs :: pos_integer() | infinity, Cumulative :: non_neg_integer()}]}.
+%% librdkafka's own statistics. rtt and batch: within the last interval. state: UP, DOWN, CONNECT, INIT and so on.
+-type librdkafka() :: #{age_ms := non_neg_integer(),
+                        brokers := [#{name := binary(), id := integer(), state := binary(),
+                                      rtt_avg_us := non_neg_integer(), rtt_p99_us := non_neg_integer(),
+                                      requests := non_neg_integer(), retries := non_neg_integer(),
+                                      errors := non_neg_integer(), timeouts := non_neg_integer(),
+                                      waiting := non_neg_integer()}],
+                        topics := [#{name := binary(), partitions := non_neg_integer(),
+                                     batch_records_avg := non_neg_integer(), batch_bytes_avg := non_neg_integer()}],
+                        sent := non_neg_integer(), sent_bytes := non_neg_integer(),
+                        retries := non_neg_integer(), queued := non_neg_integer()}.
 
 %% Loads the library. `{error, {reload, _}}` when it is loaded already.
 -spec load() -> ok | {error, {Reason :: atom(), Text :: string()}}.
@@ -161,6 +181,26 @@ flush(_Timeout) ->
 %% A term as JSON: maps, lists, numbers, UTF-8 binaries; atoms are strings, but for true, false and nil, which is null.
 -spec to_json(term()) -> {ok, binary()} | {error, Why :: binary()}.
 to_json(_Term) ->
+    erlang:nif_error(not_loaded).
+
+%% The rules in the order in which they are tried, and what each has done since it is there; none while no producer is open.
+-spec rules() -> [rule()].
+rules() ->
+    erlang:nif_error(not_loaded).
+
+%% What Kafka has taken and refused, by topic: those of the settings, and as many others as topic.max_dynamic; the rest is `other`.
+-spec topics() -> [topic()].
+topics() ->
+    erlang:nif_error(not_loaded).
+
+%% How long records took from the hook to Kafka's acknowledgement, those that waited in the spool included.
+-spec latency() -> latency().
+latency() ->
+    erlang:nif_error(not_loaded).
+
+%% librdkafka's own numbers; none while no producer is open, in its first seconds, and with statistics.interval.ms = 0.
+-spec librdkafka() -> none | librdkafka().
+librdkafka() ->
     erlang:nif_error(not_loaded).
 
 %% A release loads this module while it boots, and a boot ends with the first module whose on_load fails. A library that

@@ -3,6 +3,7 @@
 rustler::atoms! {
     ok,
     error,
+    infinity,
     ignored,
     heavy,
     wait,

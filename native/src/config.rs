@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use crate::encode::PayloadEncoding;
 use crate::event::EventKind;
-use crate::rule::{FormatName, OnFailure, Produce, Rule};
+use crate::rule::{Destination, FormatName, OnFailure, Produce, Rule};
 use crate::topic::KafkaTopic;
 
 pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};
@@ -165,6 +165,8 @@ const SPOOL_BYTES: RangeInclusive<u64> = 4 << 20..=1 << 50;
 const SEGMENT_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 30;
 /// Longer, and a crash costs a minute of records that nobody waited for.
 const SYNC_MS: RangeInclusive<u64> = 0..=60_000;
+/// How often librdkafka tells its own numbers. That costs it some microseconds a partition.
+const STATISTICS_MS: &str = "5000";
 /// What librdkafka takes for `linger.ms`.
 const LINGER_MS: RangeInclusive<u64> = 0..=900_000;
 /// A broker that hangs in its stop for longer would be killed by its supervisor.
@@ -294,7 +296,9 @@ impl Settings {
             .set("queue.buffering.max.kbytes", (self.max_bytes / 512 + 1024).min(2_147_483_647).to_string())
             // A record waits for Kafka for as long as it takes: what bounds the queue is its size. (librdkafka's
             // default would give up after five minutes of an outage.)
-            .set("message.timeout.ms", "0");
+            .set("message.timeout.ms", "0")
+            // librdkafka's own numbers, such as the brokers' round-trip times; 0 switches them off.
+            .set("statistics.interval.ms", STATISTICS_MS);
         for (name, value) in self.security.properties() {
             config.set(name, value);
         }
@@ -321,6 +325,18 @@ impl Settings {
             (None, Some(_)) => RDKafkaLogLevel::Debug,
             (None, None) => RDKafkaLogLevel::Info,
         }
+    }
+
+    /// The Kafka topics that records go to by name.
+    #[must_use]
+    pub fn fixed_topics(&self) -> Vec<String> {
+        let of_rule = |rule: &Rule| match &rule.topic {
+            Some(Destination::Fixed(topic)) => Some(topic.as_str().to_owned()),
+            Some(Destination::Template(_)) | None => None,
+        };
+        let mut topics: Vec<_> = self.rules.iter().filter_map(of_rule).collect();
+        topics.push(self.topic.clone());
+        topics
     }
 
     /// The rules that have another mode than the setting `produce`, by name, and theirs.

@@ -41,6 +41,8 @@ impl Verdict {
 pub struct Letter {
     /// Where the record came from.
     pub origin: Origin,
+    /// Where it was to go.
+    pub topic: Box<str>,
     /// Its room in the budget.
     pub cost: usize,
     /// Why it has a copy.
@@ -81,7 +83,7 @@ impl Client {
         let cost = cost(record.key, record.value, &record.headers);
         let waiter = self.shared.tickets.take(origin.pack());
         let Some(letters) = self.dead_letters.as_ref().filter(|letters| letters.topic.name() != record.topic) else {
-            return self.settle_refused(origin, cost, &verdict, waiter, false);
+            return self.settle_refused(origin, record.topic, cost, &verdict, waiter, false);
         };
         let number = self.shared.next_order();
         let mut headers = record.headers.to_vec();
@@ -102,7 +104,7 @@ impl Client {
             _ => None,
         };
         let name = verdict.name().to_owned();
-        letters.put(number, Letter { origin, cost, verdict, stored, waiter });
+        letters.put(number, Letter { origin, topic: record.topic.into(), cost, verdict, stored, waiter });
         let copy =
             Record { topic: &letters.topic, key: record.key, value, headers: &headers, timestamp: record.timestamp };
         if let Err(refused) = self.enqueue(&copy, Origin::DeadLetter(number)) {
@@ -114,7 +116,7 @@ impl Client {
     pub fn dead_letter_delivered(&self, number: u64) {
         let Some(letter) = self.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
         self.shared.metrics.dead_lettered();
-        self.settle_refused(letter.origin, letter.cost, &letter.verdict, letter.waiter, true);
+        self.settle_letter(letter, true);
     }
 
     /// Kafka does not want the copy either.
@@ -122,14 +124,30 @@ impl Client {
         let Some(letter) = self.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
         let text = format!("a record could not be put into the dead letter topic: {error}");
         self.shared.notices.push("dead_letter", text);
-        self.settle_refused(letter.origin, letter.cost, &letter.verdict, letter.waiter, false);
+        self.settle_letter(letter, false);
+    }
+
+    fn settle_letter(&self, letter: Letter, copied: bool) {
+        let Letter { origin, topic, cost, verdict, stored: _, waiter } = letter;
+        self.settle_refused(origin, &topic, cost, &verdict, waiter, copied);
     }
 
     /// The end of a refused record.
-    fn settle_refused(&self, origin: Origin, cost: usize, verdict: &Verdict, waiter: Option<WaiterId>, copied: bool) {
+    fn settle_refused(
+        &self,
+        origin: Origin,
+        topic: &str,
+        cost: usize,
+        verdict: &Verdict,
+        waiter: Option<WaiterId>,
+        copied: bool,
+    ) {
         let home: Home = Self::home(origin, cost);
         match verdict {
-            Verdict::Failed(error) => self.shared.metrics.failed(error, home),
+            Verdict::Failed(error) => {
+                self.shared.metrics.failed(error, home);
+                self.shared.metrics.topics.failed(topic);
+            }
             Verdict::Dropped(reason) => self.shared.metrics.dropped_from(*reason, home),
         }
         self.shared.budget.release(1, cost);

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::dead_letter::Verdict;
-use crate::metrics::Home;
+use crate::metrics::{Home, Latencies};
 use crate::produce::{Client, cost};
 use crate::reports::{Content, Report, Reports};
 use crate::rounds::Round;
 use crate::shared::Origin;
 use crate::stored::Stored;
+use crate::time::now;
 use crate::waiters::WaiterId;
 use crate::words::Said;
 
@@ -53,6 +54,8 @@ struct Settled {
     handover: Vec<u64>,
     /// Who waited for those that Kafka has.
     safe: Vec<WaiterId>,
+    /// How long they took.
+    latencies: Latencies,
 }
 
 /// Serves a client's events until it is told to stop.
@@ -65,7 +68,8 @@ pub fn serve(client: &Client) {
                 Content::Reports(reports) => serve_reports(client, reports, &mut settled),
                 Content::Log { level, facility, text } => log(client, level, facility.trim(), text.trim()),
                 Content::Error(code, reason) => error(client, code, reason.trim()),
-                Content::Statistics(_) | Content::Other => {}
+                Content::Statistics(text) => client.statistics.put(&text),
+                Content::Other => {}
             }
         }
         client.tell_of_room();
@@ -77,17 +81,25 @@ pub fn serve(client: &Client) {
 }
 
 fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
+    let now = now();
+    let mut of_topic = OfTopic(None);
     for report in reports {
         match report.round() {
             Round::Even => settled.even += 1,
             Round::Odd => settled.odd += 1,
         }
         match report.error() {
-            None => delivered(client, report, settled),
+            None if delivered(client, report, settled) => {
+                settled.latencies.add(report.age_ms(now));
+                of_topic.delivered(client, report);
+            }
+            None => {}
             Some(error) => undelivered(client, report, error),
         }
     }
+    of_topic.count(client);
     let shared = &client.shared;
+    shared.metrics.latency.add(&mut settled.latencies);
     shared.metrics.success(settled.queued, settled.queued_bytes, settled.spooled);
     let messages = usize::try_from(settled.queued + settled.spooled).unwrap_or(0);
     shared.budget.release(messages, settled.queued_bytes + settled.spooled_bytes);
@@ -108,10 +120,35 @@ fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
     *settled = Settled { main, handover, safe, ..Settled::default() };
 }
 
-fn delivered(client: &Client, report: Report<'_>, settled: &mut Settled) {
+/// The first of some records of one topic, and how many there are. All that an event reports are of one, as a rule.
+struct OfTopic<'e>(Option<(Report<'e>, u64)>);
+
+impl<'e> OfTopic<'e> {
+    fn delivered(&mut self, client: &Client, report: Report<'e>) {
+        match &mut self.0 {
+            Some((first, records)) if first.has_topic_of(report) => *records += 1,
+            _ => {
+                self.count(client);
+                self.0 = Some((report, 1));
+            }
+        }
+    }
+
+    fn count(&mut self, client: &Client) {
+        if let Some((first, records)) = self.0.take() {
+            client.shared.metrics.topics.success(&first.topic(), records);
+        }
+    }
+}
+
+/// Whether it is a record, and not a dead letter.
+fn delivered(client: &Client, report: Report<'_>, settled: &mut Settled) -> bool {
     let origin = Origin::unpack(report.id());
     match origin {
-        Origin::DeadLetter(number) => return client.dead_letter_delivered(number),
+        Origin::DeadLetter(number) => {
+            client.dead_letter_delivered(number);
+            return false;
+        }
         Origin::Direct(_) => {
             settled.queued += 1;
             settled.queued_bytes += cost_of(report);
@@ -128,6 +165,7 @@ fn delivered(client: &Client, report: Report<'_>, settled: &mut Settled) {
         }
     }
     settled.safe.extend(client.shared.tickets.take(report.id()));
+    true
 }
 
 /// Given back to be produced again, or refused for good.

@@ -17,10 +17,11 @@ use crate::flush::{Flush, FlushError};
 use crate::intake::Intake;
 use crate::metrics::{DropReason, Home, Metrics};
 use crate::notices::Notices;
-use crate::pipeline::{Outcome, Pipeline, Publisher};
+use crate::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
 use crate::produce::{OpenError, Producer};
 use crate::replay::Replay;
 use crate::shared::Shared;
+use crate::statistics::Statistics;
 use crate::store::Store;
 use crate::waiters::WaiterId;
 
@@ -151,6 +152,7 @@ impl Handle {
                 open.pipeline.intake().release(Vec::new());
                 self.disconnects.store(open.pipeline.disconnects(), Ordering::Release);
                 self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
+                open.pipeline.forget_other_rules();
                 lifecycle.open = Some(open);
                 Ok(true)
             }
@@ -283,6 +285,7 @@ impl Handle {
         let replay = start_replay(&next, open.store.as_ref());
         // Even where the spool cannot be read: what is held must go on.
         next.intake().release(returned);
+        next.forget_other_rules();
         open.replay = replay?;
         Ok(())
     }
@@ -394,6 +397,23 @@ impl Handle {
     #[must_use]
     pub fn settings(&self) -> Option<Settings> {
         self.gate.load().as_deref().map(|Gate(pipeline)| pipeline.settings().clone())
+    }
+
+    /// The rules, in the order in which they are tried; none while nothing is open.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleReport> {
+        self.gate.load().as_deref().map_or_else(Vec::new, |Gate(pipeline)| pipeline.rules())
+    }
+
+    /// librdkafka's own numbers. None while nothing is open, before the first ones came, and where they are switched off.
+    #[must_use]
+    pub fn statistics(&self) -> Option<Statistics> {
+        // Reading them takes a while, for which nobody is to be in the way of a close.
+        let latest = match self.gate.load().as_deref() {
+            Some(Gate(pipeline)) => Arc::clone(&pipeline.intake().producer().client().statistics),
+            None => return None,
+        };
+        latest.read()
     }
 
     /// How full the spool is. None where there is none.

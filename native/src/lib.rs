@@ -51,12 +51,14 @@ pub mod rounds;
 pub mod route;
 pub mod rule;
 pub mod shared;
+pub mod statistics;
 pub mod store;
 pub mod stored;
 pub mod striped;
 pub mod template;
 #[cfg(feature = "nif")]
 mod terms;
+pub mod time;
 pub mod topic;
 pub mod topics;
 pub mod waiters;

@@ -6,43 +6,20 @@
 //!
 //! A thread counts in a shard of its own choice, so that schedulers do not wait for each other.
 
+mod latency;
+mod reason;
+mod rules;
+mod topics;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::striped::{STRIPES, stripe};
 
-/// Why a record was given up before Kafka decided on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DropReason {
-    /// The hook was called with arguments that are no event.
-    BadEvent,
-    /// No producer was open: the plugin was stopping, starting or stopped.
-    Closed,
-    /// `queue.max_messages` or `queue.max_size` was reached.
-    QueueFull,
-    /// Larger than `message.max.bytes`.
-    TooLarge,
-    /// Kafka said that the topic does not exist and may not be created.
-    UnknownTopic,
-    /// The producer was in librdkafka's fatal state.
-    Fatal,
-    /// Still undelivered when a stop ran out of `shutdown_timeout`, or when a failed producer was replaced.
-    Purged,
-    /// librdkafka would not take it, for a reason not listed here.
-    Refused,
-    /// A template of the rule needed a payload field or topic level that was not there, and had no default.
-    MissingField,
-    /// The spool was full: `spool.max_size` was reached, or the disk was.
-    SpoolFull,
-    /// The spool could not be written, or read back.
-    SpoolError,
-    /// Damaged in the spool, found when it was opened.
-    Corrupt,
-    /// In a spool that was switched off or moved elsewhere. Still there, but not sent from there.
-    LeftBehind,
-    /// `produce.max_waiters` callers waited already, and `on_failure` is disconnect.
-    WaitersFull,
-}
+pub use latency::{BOUNDS_MS, Latencies, Latency};
+pub use reason::DropReason;
+pub use rules::{RuleCounters, RuleTable};
+pub use topics::{OTHER, TopicCounts, Topics};
 
 /// Where a record waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,53 +28,6 @@ pub enum Home {
     Memory(usize),
     /// In the spool.
     Spool,
-}
-
-impl DropReason {
-    /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 14] = [
-        Self::BadEvent,
-        Self::Closed,
-        Self::QueueFull,
-        Self::TooLarge,
-        Self::UnknownTopic,
-        Self::Fatal,
-        Self::Purged,
-        Self::Refused,
-        Self::MissingField,
-        Self::SpoolFull,
-        Self::SpoolError,
-        Self::Corrupt,
-        Self::LeftBehind,
-        Self::WaitersFull,
-    ];
-
-    /// Whether there was no room, which may change.
-    #[must_use]
-    pub const fn is_full(self) -> bool {
-        matches!(self, Self::QueueFull | Self::SpoolFull | Self::SpoolError)
-    }
-
-    /// The reason's name in statistics and logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BadEvent => "bad_event",
-            Self::Closed => "closed",
-            Self::QueueFull => "queue_full",
-            Self::TooLarge => "too_large",
-            Self::UnknownTopic => "unknown_topic",
-            Self::Fatal => "fatal",
-            Self::Purged => "purged",
-            Self::Refused => "refused",
-            Self::MissingField => "missing_field",
-            Self::SpoolFull => "spool_full",
-            Self::SpoolError => "spool_error",
-            Self::Corrupt => "corrupt",
-            Self::LeftBehind => "left_behind",
-            Self::WaitersFull => "waiters_full",
-        }
-    }
 }
 
 /// All counters at one instant.
@@ -155,6 +85,12 @@ impl Shard {
 #[derive(Debug, Default)]
 pub struct Metrics {
     shards: [Shard; STRIPES],
+    /// Of each rule.
+    pub rules: RuleTable,
+    /// Of each Kafka topic.
+    pub topics: Topics,
+    /// How long Kafka's acknowledgements take.
+    pub latency: Latency,
 }
 
 impl Metrics {
@@ -320,85 +256,4 @@ fn signed(bytes: usize) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-
-    fn assert_adds_up(s: &Snapshot) {
-        let outcomes = i128::from(s.success) + i128::from(s.failed_total()) + i128::from(s.dropped_total());
-        assert_eq!(i128::from(s.accepted), outcomes + i128::from(s.spooled) + i128::from(s.queued), "{s:?}");
-    }
-
-    #[test]
-    fn each_outcome_is_counted_once() {
-        let metrics = Metrics::default();
-        for _ in 0..5 {
-            metrics.queued(10);
-        }
-        metrics.spooled();
-        metrics.spooled();
-        metrics.spilled(10);
-        metrics.success(1, 10, 1);
-        metrics.failed("MSG_SIZE_TOO_LARGE", Home::Memory(10));
-        metrics.dropped_from(DropReason::Purged, Home::Memory(10));
-        metrics.dropped_from(DropReason::TooLarge, Home::Spool);
-        metrics.dropped(DropReason::BadEvent);
-        let snapshot = metrics.snapshot();
-        assert_adds_up(&snapshot);
-        assert_eq!(snapshot.accepted, 8);
-        assert_eq!(snapshot.success, 2);
-        assert_eq!(snapshot.failed_total(), 1);
-        assert_eq!(snapshot.dropped.get(&DropReason::Purged), Some(&1));
-        assert_eq!(snapshot.dropped_total(), 3);
-        assert_eq!((snapshot.queued, snapshot.queued_bytes, snapshot.spooled), (1, 10, 1));
-    }
-
-    #[test]
-    fn a_spool_that_is_opened_again_is_counted_once() {
-        let metrics = Metrics::default();
-        metrics.spool_opened(3, 1);
-        let first = metrics.snapshot();
-        assert_eq!((first.accepted, first.recovered, first.spooled), (4, 4, 3));
-        assert_eq!(first.dropped.get(&DropReason::Corrupt), Some(&1));
-        metrics.spooled();
-        metrics.spool_opened(4, 0);
-        assert_eq!(metrics.snapshot().accepted, 5, "the same four as before");
-        metrics.spool_opened(2, 1);
-        let last = metrics.snapshot();
-        assert_eq!((last.accepted, last.spooled), (5, 2), "two were damaged meanwhile, one of which was seen to be");
-        assert_eq!(last.dropped.get(&DropReason::Corrupt), Some(&3));
-        assert_adds_up(&last);
-        assert_eq!(metrics.spool_left_behind(), 2);
-        assert_adds_up(&metrics.snapshot());
-        assert_eq!(metrics.snapshot().spooled, 0);
-    }
-
-    #[test]
-    fn every_snapshot_adds_up_while_other_threads_count() {
-        let metrics = Arc::new(Metrics::default());
-        let stop = Arc::new(AtomicBool::new(false));
-        let writers: Vec<_> = (0..4)
-            .map(|_| {
-                let (metrics, stop) = (Arc::clone(&metrics), Arc::clone(&stop));
-                std::thread::spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        metrics.queued(7);
-                        metrics.dropped(DropReason::QueueFull);
-                        metrics.success(1, 7, 0);
-                    }
-                })
-            })
-            .collect();
-        for _ in 0..2_000 {
-            let s = metrics.snapshot();
-            assert_adds_up(&s);
-            assert!((0..=4).contains(&s.queued), "queued is {}", s.queued);
-        }
-        stop.store(true, Ordering::Relaxed);
-        for writer in writers {
-            writer.join().ok();
-        }
-    }
-}
+mod tests;

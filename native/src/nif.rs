@@ -1,5 +1,6 @@
 //! The NIFs. Everything that knows rustler is here, in `terms` and in `atoms`.
 
+mod observe;
 mod operate;
 
 use std::cell::RefCell;

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::config::Settings;
 use crate::context::Context;
 use crate::encode::Encoder;
 use crate::event::{Event, EventKind};
 use crate::intake::{Intake, Terms};
-use crate::metrics::DropReason;
+use crate::metrics::{DropReason, RuleCounters};
 use crate::native_parts::TopicHandle;
 use crate::produce::{OpenError, Record};
 use crate::record::{Identity, fill};
@@ -19,6 +19,7 @@ use crate::rule::{Destination, OnFailure, Produce, Rule};
 use crate::shared::Shared;
 use crate::store::{Until, Want};
 use crate::template::Template;
+use crate::time::now;
 use crate::waiters::{Caller, Refusal, WaiterId};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
@@ -27,6 +28,9 @@ const KEPT_BUFFERS: usize = 1 << 20;
 /// An event may cost a normal scheduler as much as reading this many bytes, well below a millisecond. What costs more belongs on
 /// a dirty one.
 const LIGHT_BYTES: usize = 128 * 1024;
+
+/// The name of the rules that there are where none is configured.
+const DEFAULT_RULE: &str = "default";
 
 /// What a record costs beside its payload, in bytes read: about a microsecond.
 const RECORD_COST: usize = 1024;
@@ -55,6 +59,26 @@ struct Route {
     produce: Produce,
     /// Whether a publisher ends whose record is not safe in time.
     disconnects: bool,
+    /// As the operator calls it.
+    name: String,
+    /// Its JSON.
+    definition: String,
+    counters: Arc<RuleCounters>,
+}
+
+/// What a rule is, and has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleReport {
+    /// The event that it is for.
+    pub event: EventKind,
+    /// As the operator calls it; `default` where none is configured.
+    pub name: String,
+    /// Events that it wanted.
+    pub matched: u64,
+    /// Records of it that were given up on their way in.
+    pub dropped: u64,
+    /// Its JSON.
+    pub definition: String,
 }
 
 enum RouteTopic {
@@ -152,7 +176,15 @@ impl Pipeline {
     /// librdkafka refused a topic.
     pub fn new(settings: Settings, intake: Intake, shared: Arc<Shared>, node: &str) -> Result<Self, OpenError> {
         let mut routes = [const { Vec::new() }; EventKind::ALL.len()];
-        for rule in Routes::new(settings.rules.clone(), settings.format).into_rules() {
+        let rules = Routes::new(settings.rules.clone(), settings.format).into_rules();
+        let mut texts = settings.rule_texts.iter();
+        for rule in rules {
+            // EVENT.NAME
+            let (name, definition) = texts.next().map_or((DEFAULT_RULE, "{}"), |(name, json)| {
+                (name.rsplit_once('.').map_or(name.as_str(), |(_, name)| name), json.as_str())
+            });
+            let (name, definition) = (name.to_owned(), definition.to_owned());
+            let counters = shared.metrics.rules.counters(rule.kind, &name);
             let topic = match &rule.topic {
                 None => RouteTopic::Default,
                 Some(Destination::Fixed(topic)) => RouteTopic::Fixed(intake.producer().open_topic(topic)?),
@@ -164,12 +196,29 @@ impl Pipeline {
             let on_failure = rule.on_failure.or(settings.produce.on_failure).unwrap_or(automatic);
             let disconnects = on_failure == OnFailure::Disconnect;
             if let Some(of_kind) = routes.get_mut(rule.kind as usize) {
-                of_kind.push(Route { rule, topic, payload_reads, produce, disconnects });
+                of_kind.push(Route { rule, topic, payload_reads, produce, disconnects, name, definition, counters });
             }
         }
         let encoder = Encoder::new(settings.encode_payload, node);
         let node = node.to_owned();
         Ok(Self { routes, encoder, intake, shared, node, settings, opened: now(), records: AtomicU64::new(0) })
+    }
+
+    /// The rules, in the order in which they are tried.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleReport> {
+        let report = |route: &Route| {
+            let (matched, dropped) = route.counters.counts();
+            let (event, name, definition) = (route.rule.kind, route.name.clone(), route.definition.clone());
+            RuleReport { event, name, matched, dropped, definition }
+        };
+        self.routes.iter().flatten().map(report).collect()
+    }
+
+    /// Forgets what rules that are not in this pipeline have done.
+    pub fn forget_other_rules(&self) {
+        let rules = self.routes.iter().flatten().map(|route| (route.rule.kind, route.name.as_str()));
+        self.shared.metrics.rules.keep(rules);
     }
 
     fn routes(&self, kind: EventKind) -> &[Route] {
@@ -210,11 +259,16 @@ impl Pipeline {
             Publisher::Patient(caller) => (Some(caller), None, 0, block),
             Publisher::Again { caller, id, from, last } => (Some(caller), Some(id), from, block && !last),
         };
+        // The rule whose record found no room was counted then.
+        let again = waiter.map(|_| from);
         let (bytes, dropped, refused) = (None, None, None);
         let mut passage = Passage { caller, may_block, waiter, disconnects: false, bytes, dropped, refused };
         let full = with_buffers(|buffers| {
             let matching = self.routes(event.kind).iter().filter(|route| matches(&route.rule, &context));
             for (number, route) in matching.enumerate().skip(from) {
+                if again != Some(number) {
+                    route.counters.matched();
+                }
                 if let Some(id) = self.pass(route, &context, buffers, &mut passage) {
                     return Some(Outcome::Full { id, timeout: self.settings.produce.timeout, from: number });
                 }
@@ -249,6 +303,7 @@ impl Pipeline {
                 // Its client will send it again: once is enough.
                 None if route.disconnects => {
                     self.shared.metrics.dropped(DropReason::WaitersFull);
+                    route.counters.dropped();
                     passage.refused = Some(DropReason::WaitersFull);
                     return None;
                 }
@@ -277,6 +332,7 @@ impl Pipeline {
                 None => self.shared.metrics.dropped(reason),
             }
         }
+        route.counters.dropped();
         if let Some((id, _)) = want {
             waiters.settle(id, Err(reason.name().into()));
         }
@@ -437,10 +493,4 @@ fn with_buffers<T>(make: impl FnOnce(&mut Buffers) -> T) -> T {
         BUFFERS.try_with(|kept| kept.replace(buffers)).ok();
     }
     result
-}
-
-/// Milliseconds since 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

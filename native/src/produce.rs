@@ -27,6 +27,7 @@ use crate::record::Header;
 use crate::reports::Queue;
 use crate::rounds::Rounds;
 use crate::shared::{Origin, Shared, with_round};
+use crate::statistics::Latest;
 use crate::store::Store;
 use crate::topic::{KafkaTopic, TopicError};
 use crate::topics::DynamicTopics;
@@ -151,6 +152,8 @@ pub struct Client {
     pub words: Words,
     /// Whether the operator wants to see all of librdkafka's log.
     pub talkative: bool,
+    /// librdkafka's own numbers.
+    pub statistics: Arc<Latest>,
     /// What outlives this producer.
     pub shared: Arc<Shared>,
     /// The spool, where there is one.
@@ -289,6 +292,7 @@ impl Producer {
             native: client,
             words: Words::new(settings),
             talkative: settings.wants_log(),
+            statistics: Arc::default(),
             shared,
             store,
             in_librdkafka: Rounds::default(),

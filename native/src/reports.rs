@@ -189,6 +189,12 @@ impl<'e> Report<'e> {
         (message.partition, message.offset)
     }
 
+    /// Whether another one of the same event is of the same topic.
+    #[must_use]
+    pub fn has_topic_of(self, other: Self) -> bool {
+        std::ptr::eq(self.message().rkt, other.message().rkt)
+    }
+
     /// The name of its topic.
     #[must_use]
     pub fn topic(&self) -> Cow<'e, str> {
@@ -230,6 +236,21 @@ impl<'e> Report<'e> {
             let timestamp = rd::rd_kafka_message_timestamp(message, &raw mut kind);
             (*message).err = error;
             timestamp
+        }
+    }
+
+    /// How many ms ago its time was, for a record that Kafka has acknowledged at the time of day `now`. Where Kafka gives the
+    /// records of the topic another time (`message.timestamp.type=LogAppendTime`), how long librdkafka has had it.
+    #[must_use]
+    pub fn age_ms(&self, now: i64) -> i64 {
+        const MICROSECONDS: i64 = 1000;
+        let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message lives as long as the event, and `kind` is written.
+        let timestamp = unsafe { rd::rd_kafka_message_timestamp(self.0.as_ptr(), &raw mut kind) };
+        match kind {
+            rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => now.saturating_sub(timestamp),
+            // SAFETY: as above.
+            _ => unsafe { rd::rd_kafka_message_latency(self.0.as_ptr()) / MICROSECONDS },
         }
     }
 

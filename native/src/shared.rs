@@ -39,6 +39,7 @@ impl Shared {
     pub fn resize(&self, settings: &Settings) {
         self.budget.resize(settings.max_messages, settings.max_bytes);
         self.waiters.resize(settings.produce.max_waiters);
+        self.metrics.topics.resize(settings);
     }
 
     /// The next place in the order of all records since the library was loaded.

@@ -1,0 +1,141 @@
+//! Numbers beside `stats`: of rules, topics and times, and librdkafka's own.
+
+use rustler::{Atom, Encoder, Env, NifMap, Term};
+
+use super::HANDLE;
+use crate::atoms;
+use crate::pipeline::RuleReport;
+use crate::statistics::{self, Statistics};
+use crate::terms::hook_atom;
+
+#[derive(NifMap)]
+struct RuleMap {
+    event: Atom,
+    name: String,
+    matched: u64,
+    dropped: u64,
+    definition: String,
+}
+
+/// The rules in the order in which they are tried, and what each has done; none while no producer is open.
+#[rustler::nif]
+fn rules() -> Vec<RuleMap> {
+    HANDLE.rules().into_iter().map(RuleMap::from).collect()
+}
+
+impl From<RuleReport> for RuleMap {
+    fn from(report: RuleReport) -> Self {
+        let RuleReport { event, name, matched, dropped, definition } = report;
+        Self { event: hook_atom(event), name, matched, dropped, definition }
+    }
+}
+
+#[derive(NifMap)]
+struct TopicCountsMap {
+    name: String,
+    success: u64,
+    failed: u64,
+}
+
+/// What Kafka has taken and refused, by topic.
+#[rustler::nif]
+fn topics() -> Vec<TopicCountsMap> {
+    let counts = HANDLE.metrics().topics.counts();
+    counts
+        .into_iter()
+        .map(|(name, counts)| TopicCountsMap { name, success: counts.success, failed: counts.failed })
+        .collect()
+}
+
+#[derive(NifMap)]
+struct LatencyMap<'a> {
+    count: u64,
+    sum_ms: u64,
+    buckets: Vec<(Term<'a>, u64)>,
+}
+
+/// How long it took from the hook to Kafka's acknowledgement.
+#[rustler::nif]
+fn latency(env: Env<'_>) -> LatencyMap<'_> {
+    let times = HANDLE.metrics().latency.snapshot();
+    let bound = |bound: Option<u64>| bound.map_or_else(|| atoms::infinity().encode(env), |ms| ms.encode(env));
+    let buckets = times.cumulative().into_iter().map(|(upper, records)| (bound(upper), records)).collect();
+    LatencyMap { count: times.count(), sum_ms: times.sum_ms(), buckets }
+}
+
+#[derive(NifMap)]
+struct StatisticsMap {
+    age_ms: u64,
+    brokers: Vec<BrokerMap>,
+    topics: Vec<TopicMap>,
+    sent: u64,
+    sent_bytes: u64,
+    retries: u64,
+    queued: u64,
+}
+
+#[derive(NifMap)]
+struct BrokerMap {
+    name: String,
+    id: i32,
+    state: String,
+    rtt_avg_us: u64,
+    rtt_p99_us: u64,
+    requests: u64,
+    retries: u64,
+    errors: u64,
+    timeouts: u64,
+    waiting: u64,
+}
+
+#[derive(NifMap)]
+struct TopicMap {
+    name: String,
+    partitions: usize,
+    batch_records_avg: u64,
+    batch_bytes_avg: u64,
+}
+
+/// librdkafka's own numbers, or `none`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn librdkafka(env: Env<'_>) -> Term<'_> {
+    match HANDLE.statistics() {
+        Some(statistics) => StatisticsMap::from(statistics).encode(env),
+        None => atoms::none().encode(env),
+    }
+}
+
+impl From<Statistics> for StatisticsMap {
+    fn from(statistics: Statistics) -> Self {
+        let Statistics { age, brokers, topics, sent, sent_bytes, retries, queued } = statistics;
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let brokers = brokers.into_iter().map(BrokerMap::from).collect();
+        let topics = topics.into_iter().map(TopicMap::from).collect();
+        Self { age_ms, brokers, topics, sent, sent_bytes, retries, queued }
+    }
+}
+
+impl From<statistics::Broker> for BrokerMap {
+    fn from(broker: statistics::Broker) -> Self {
+        let statistics::Broker {
+            name,
+            id,
+            state,
+            rtt_avg_us,
+            rtt_p99_us,
+            requests,
+            retries,
+            errors,
+            timeouts,
+            waiting,
+        } = broker;
+        Self { name, id, state, rtt_avg_us, rtt_p99_us, requests, retries, errors, timeouts, waiting }
+    }
+}
+
+impl From<statistics::Topic> for TopicMap {
+    fn from(topic: statistics::Topic) -> Self {
+        let statistics::Topic { name, partitions, batch_records_avg, batch_bytes_avg } = topic;
+        Self { name, partitions, batch_records_avg, batch_bytes_avg }
+    }
+}
