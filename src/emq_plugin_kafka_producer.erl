@@ -54,13 +54,14 @@ suspend(ok) -> suspended(emq_plugin_kafka_nif:suspend());
 suspend({error, _}) -> ok.
 
 %% Reads the conf file again, and uses it from now on. Hooks are called and records taken all the while. On an error
-%% everything is as it was. The file is read by the caller.
+%% everything is as it was. The file is read by the caller. The settings may hold a password, and travel in a fun: a message
+%% that a process had when it crashed is logged.
 -spec reload() -> ok | {error, [Problem :: binary()]}.
 reload() ->
     reload(emq_plugin_kafka_conf:read()).
 
 reload({ok, Environment, Pairs}) ->
-    reloaded(gen_server:call(?MODULE, {reload, Environment}, infinity), Pairs);
+    reloaded(gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity), Pairs);
 reload({error, _} = Error) ->
     Error.
 
@@ -98,7 +99,7 @@ handle_call(suspend, _From, State) ->
 handle_call({reload, _Environment}, _From, #state{stopping = true} = State) ->
     {reply, {error, [<<"the plugin is being stopped">>]}, State};
 handle_call({reload, Environment}, _From, State) ->
-    {Result, Next} = change(Environment, State),
+    {Result, Next} = change(Environment(), State),
     {reply, Result, Next};
 handle_call(Request, _From, State) ->
     {reply, {error, {unknown_request, Request}}, State}.
@@ -133,9 +134,17 @@ open(State) ->
     opened(Opened, State).
 
 open_with(ok, Environment) ->
-    emq_plugin_kafka_nif:open(settings(Environment), node_name());
+    given(fun() -> emq_plugin_kafka_nif:open(settings(Environment), node_name()) end);
 open_with({error, Problem}, _Environment) ->
     {error, [Problem]}.
+
+%% Settings that are no text make an exception, whose stack would show them all, passwords too.
+given(Call) ->
+    try
+        Call()
+    catch
+        error:_ -> {error, [<<"a setting in the application environment is no text">>]}
+    end.
 
 log_problems({error, Problems}) -> lists:foreach(fun(Problem) -> log("nothing is forwarded: ~ts", [Problem]) end, Problems);
 log_problems(_Open) -> ok.
@@ -152,7 +161,7 @@ opened({error, Problems}, State) ->
 %% The hooks of new rules come before the rules, those of old ones go after them.
 change(Environment, #state{problems = []} = State) ->
     ok = emq_plugin_kafka_hooks:register_all(),
-    Result = changed(emq_plugin_kafka_nif:reload(settings(Environment), node_name()), Environment),
+    Result = changed(given(fun() -> emq_plugin_kafka_nif:reload(settings(Environment), node_name()) end), Environment),
     ok = emq_plugin_kafka_hooks:unregister_unneeded(),
     {Result, State};
 %% The settings that it was started with were wrong.
@@ -268,7 +277,7 @@ printed(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term
 
 -spec log(io:format(), [term()]) -> ok.
 log(Format, Args) ->
-    error_logger:error_msg("emq_plugin_kafka: " ++ Format ++ "~n", Args).
+    error_logger:error_msg("emq_plugin_kafka: ~ts~n", [emq_plugin_kafka_text:printable(io_lib:format(Format, Args))]).
 
 report(#state{report = Report} = State) ->
     {Lines, Next} = emq_plugin_kafka_report:next(erlang:monotonic_time(millisecond),

@@ -261,7 +261,7 @@ fn log(client: &Client, level: i32, facility: &str, message: &str) {
         // Read for the sake of those that were told in other words.
         5.. if !client.talkative => {}
         // Asked for by the operator, who wants to see each.
-        5.. => client.shared.notices.push(&text, text.clone()),
+        5.. => client.shared.notices.push_minor(&text, text.clone()),
         _ => client.shared.notices.push(facility, text),
     }
 }

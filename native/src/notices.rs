@@ -27,11 +27,21 @@ pub struct Notices(Mutex<BTreeMap<String, (String, u64)>>);
 impl Notices {
     /// Adds a notice. What finds no room is left out: a hundred others are there to tell the story.
     pub fn push(&self, kind: &str, text: String) {
+        self.push_within(MAX_KINDS, kind, text);
+    }
+
+    /// Adds a notice that is no trouble, such as a line of librdkafka's that the operator asked for: half the room stays for
+    /// those that are.
+    pub fn push_minor(&self, kind: &str, text: String) {
+        self.push_within(MAX_KINDS / 2, kind, text);
+    }
+
+    fn push_within(&self, kinds: usize, kind: &str, text: String) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((latest, count)) = waiting.get_mut(kind) {
             *latest = text;
             *count += 1;
-        } else if waiting.len() < MAX_KINDS {
+        } else if waiting.len() < kinds {
             waiting.insert(kind.to_owned(), (text, 1));
         }
     }
@@ -55,6 +65,16 @@ mod tests {
         let notice = Notice { kind: "FAIL".into(), text: "second".into(), count: 2 };
         assert_eq!(notices.take(), [notice]);
         assert_eq!(notices.take(), []);
+    }
+
+    #[test]
+    fn what_was_asked_for_leaves_room_for_trouble() {
+        let notices = Notices::default();
+        for n in 0..2 * MAX_KINDS {
+            notices.push_minor(&n.to_string(), String::new());
+        }
+        notices.push("trouble", String::new());
+        assert!(notices.take().iter().any(|notice| notice.kind == "trouble"));
     }
 
     #[test]
