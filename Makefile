@@ -33,8 +33,10 @@ fuzz: ## The properties that `make test` tries 256 times each, 100,000 times: mi
 bench: ## Side by side: raw librdkafka, the plugin, its peers on ERL_LIBS, MQTT with the plugin off and on (dev/bench --only GROUP)
 	@EMQ_HOME="$(EMQ_HOME)" dev/bench
 
-dist: ## _build/dist/emq_plugin_kafka-VSN.tar.gz with a portable library and all licences
-	@dev/dist
+TARGET ?=
+
+dist: ## _build/dist/emq_plugin_kafka-VSN-linux-PROCESSOR-*.tar.gz with a portable library and all licences (TARGET=aarch64)
+	@dev/dist $(TARGET)
 
 install: all ## EMQ_HOME=DIR: put the plugin into an EMQ 2.3 release
 	@dev/install "$(EMQ_HOME)"
