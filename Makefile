@@ -6,11 +6,13 @@
 
 export PROJECT_ROOT := $(CURDIR)
 EMQ_HOME ?=
+# Logins that need a library more: gssapi, oidc, or both with a comma. See README.md, Security.
+export FEATURES ?=
 
 .PHONY: all run demo test faults fuzz bench dist install uninstall clean distclean help
 .DEFAULT_GOAL := all
 
-all: ## Build in place: ebin/, priv/*.so (installs nothing)
+all: ## Build in place: ebin/, priv/*.so (installs nothing; FEATURES=gssapi,oidc: with these logins)
 	@dev/build
 
 run: ## Kafka, a broker and the plugin, one message through them; up until Ctrl-C (EMQ_HOME=DIR: a real EMQ)

@@ -125,6 +125,12 @@ fn words(verdict: c_int, depth: c_int, broker: &str, certificate: Option<&X509>)
         23 => "was revoked by its authority: the broker needs another one".to_owned(),
         3 => "cannot be checked for revocation: ssl.crl.location has no list of its authority".to_owned(),
         12 => "cannot be checked for revocation: the list in ssl.crl.location has expired".to_owned(),
+        // It compares the name with its brackets.
+        62 | 64 if broker.starts_with('[') => {
+            "cannot be compared with an IPv6 address by librdkafka: expected a host name in \
+                                               server and in the broker's advertised.listeners"
+                .to_owned()
+        }
         62 | 64 => {
             let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
             let names = certificate.map_or_else(String::new, names);
@@ -248,6 +254,11 @@ mod tests {
         // SAFETY: as above.
         let answer = unsafe { verify(null_mut(), null(), 0, &raw mut error, 0, null(), 0, null_mut(), 0, null_mut()) };
         assert_eq!(answer, REFUSED);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_told_as_what_cannot_be_compared() {
+        assert!(words(62, 0, "[::1]:9093", None).contains("cannot be compared with an IPv6 address"));
     }
 
     #[test]
