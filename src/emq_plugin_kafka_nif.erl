@@ -5,13 +5,13 @@
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
-         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0]).
+         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0]).
 -export_type([setting/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0, rule/0, topic/0,
               latency/0, librdkafka/0]).
 
 -on_load(on_load/0).
 -nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
-       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0]).
+       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -201,6 +201,11 @@ latency() ->
 %% librdkafka's own numbers; none while no producer is open, in its first seconds, and with statistics.interval.ms = 0.
 -spec librdkafka() -> none | librdkafka().
 librdkafka() ->
+    erlang:nif_error(not_loaded).
+
+%% Whether Prometheus finds the metrics (metrics.listener), and where.
+-spec listening() -> off | {at, Address :: binary()} | {error, Problem :: binary()}.
+listening() ->
     erlang:nif_error(not_loaded).
 
 %% A release loads this module while it boots, and a boot ends with the first module whose on_load fails. A library that

@@ -237,9 +237,13 @@ reopened({error, Problems}, State) ->
 running({fatal, Settings}) ->
     #{state => degraded, problems => [<<"librdkafka has given up this producer">>], settings => Settings};
 running({open, Settings}) ->
-    #{state => running, problems => [], settings => Settings};
+    #{state => running, problems => unwatched(emq_plugin_kafka_nif:listening()), settings => Settings};
 running(closed) ->
     #{state => stopped, problems => [], settings => []}.
+
+%% Records are forwarded all the same.
+unwatched({error, Problem}) -> [Problem];
+unwatched(_OffOrAt) -> [].
 
 %% The application environment as text, for the one place that checks it.
 -spec settings([{atom(), term()}]) -> [emq_plugin_kafka_nif:setting()].

@@ -34,7 +34,7 @@ defaults() ->
       spool_sync_interval => 5, overflow => drop_new, security_protocol => plaintext,
       ssl_endpoint_identification_algorithm => https, queue_max_messages => 100000,
       queue_max_size => 268435456, linger => auto, compression => lz4, acks => all, idempotence => true,
-      partitioner => murmur2_random, shutdown_timeout => 10000}.
+      partitioner => murmur2_random, shutdown_timeout => 10000, metrics_listener => "off"}.
 
 nothing_configured_gives_the_defaults_test() ->
     ?assertEqual(defaults(), environment([])).
@@ -104,6 +104,8 @@ every_setting_has_its_datatype_test_() ->
              {"sasl.password", "a#b # c", sasl_password, "a#b # c"},
              {"sasl.password_file", "/run/p", sasl_password_file, "/run/p"},
              {"linger", "auto", linger, auto},
+             {"metrics.listener", "9091", metrics_listener, "9091"},
+             {"metrics.listener", "[::1]:9091", metrics_listener, "[::1]:9091"},
              {"queue.max_messages", "7", queue_max_messages, 7},
              {"queue.max_size", "1GB", queue_max_size, 1073741824},
              {"linger", "1s", linger, 1000},
@@ -232,6 +234,7 @@ what_cuttlefish_cannot_know_is_refused_at_start_test_() ->
       end}
      || {Key, Text} <- [{"server", "9092"}, {"server", "a:b"}, {"topic", "a/b"}, {"queue.max_messages", "0"},
                         {"queue.max_size", "1"}, {"queue.max_size", "big"}, {"linger", "1h"}, {"shutdown_timeout", "1d"},
+                        {"metrics.listener", "on"}, {"metrics.listener", "host"}, {"metrics.listener", "0"}, {"metrics.listener", "::1:9091"},
                         {"produce.timeout", "1h"}, {"produce.max_waiters", "0"}, {"spool.max_size", "big"},
                         {"spool.segment_size", "1"}, {"spool.sync_interval", "61s"}, {"dead_letter.topic", "a b"}, {"acks", "0"},
                         {"ssl.ca.location", "/nowhere"}, {"ssl.certificate.location", "/nowhere"},

@@ -5,6 +5,7 @@
 
 mod files;
 mod fingerprint;
+mod listener;
 mod modes;
 mod passthrough;
 mod pem;
@@ -26,6 +27,7 @@ use crate::event::EventKind;
 use crate::rule::{Destination, FormatName, OnFailure, Produce, Rule};
 use crate::topic::KafkaTopic;
 
+pub use listener::ListenAddress;
 pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};
 pub use security::{Secret, SecuritySettings};
 
@@ -92,6 +94,8 @@ pub struct Settings {
     pub partitioner: String,
     /// `shutdown_timeout`: how long a stop may drain. Default 10 s.
     pub shutdown_timeout: Duration,
+    /// `metrics.listener`: where Prometheus finds the metrics. Default: nowhere.
+    pub metrics_listener: Option<ListenAddress>,
     /// `rdkafka.PROPERTY`: librdkafka's own properties, by name. They win over the settings above.
     pub rdkafka: Vec<(String, String)>,
 }
@@ -118,6 +122,7 @@ impl Default for Settings {
             idempotence: true,
             partitioner: "murmur2_random".to_owned(),
             shutdown_timeout: Duration::from_secs(10),
+            metrics_listener: None,
             rdkafka: Vec::new(),
         }
     }
@@ -258,6 +263,10 @@ impl Settings {
             "idempotence" => self.idempotence = one_of(name, value, &["true", "false"])? == "true",
             "partitioner" => self.partitioner = one_of(name, value, &PARTITIONERS)?,
             "shutdown_timeout" => self.shutdown_timeout = milliseconds(name, value, &SHUTDOWN_MS)?,
+            "metrics_listener" => {
+                self.metrics_listener =
+                    listener::parse(value).map_err(|problem| SettingError::new("metrics.listener", problem))?;
+            }
             unknown => {
                 return Err(SettingError::new(
                     unknown,
@@ -379,6 +388,7 @@ impl Settings {
             ("idempotence", if self.idempotence { "on" } else { "off" }.to_owned()),
             ("partitioner", self.partitioner.clone()),
             ("shutdown_timeout", milliseconds(self.shutdown_timeout)),
+            (listener::KEY, self.metrics_listener.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();

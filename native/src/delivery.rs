@@ -233,19 +233,20 @@ fn cost_of(report: Report<'_>) -> usize {
 }
 
 /// Errors that are the record's, not the producer's.
-const fn is_final(error: RDKafkaErrorCode) -> bool {
-    matches!(
-        error,
-        RDKafkaErrorCode::MessageSizeTooLarge
-            | RDKafkaErrorCode::InvalidMessage
-            | RDKafkaErrorCode::InvalidMessageSize
-            | RDKafkaErrorCode::InvalidTopic
-            | RDKafkaErrorCode::InvalidRecord
-            | RDKafkaErrorCode::MessageBatchTooLarge
-            | RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownPartition
-    )
+pub const FINAL_ERRORS: [RDKafkaErrorCode; 9] = [
+    RDKafkaErrorCode::MessageSizeTooLarge,
+    RDKafkaErrorCode::InvalidMessage,
+    RDKafkaErrorCode::InvalidMessageSize,
+    RDKafkaErrorCode::InvalidTopic,
+    RDKafkaErrorCode::InvalidRecord,
+    RDKafkaErrorCode::MessageBatchTooLarge,
+    RDKafkaErrorCode::TopicAuthorizationFailed,
+    RDKafkaErrorCode::UnknownTopic,
+    RDKafkaErrorCode::UnknownPartition,
+];
+
+fn is_final(error: RDKafkaErrorCode) -> bool {
+    FINAL_ERRORS.contains(&error)
 }
 
 fn log(client: &Client, level: i32, facility: &str, message: &str) {

@@ -13,6 +13,7 @@ use emq_kafka_spool::Stats;
 
 use crate::config::{Settings, SpoolMode};
 use crate::event::{Event, EventKind};
+use crate::exporter::{Exporter, Listening};
 use crate::flush::{Flush, FlushError};
 use crate::intake::Intake;
 use crate::metrics::{DropReason, Home, Metrics};
@@ -23,6 +24,7 @@ use crate::replay::Replay;
 use crate::shared::Shared;
 use crate::statistics::Statistics;
 use crate::store::Store;
+use crate::view::{Gate, View};
 use crate::waiters::WaiterId;
 
 /// How long a change waits for calls that still use the old pipeline. Each takes microseconds.
@@ -65,9 +67,6 @@ pub enum ReloadError {
     Open(#[from] OpenError),
 }
 
-/// What callers enter: exchanged when nobody of those who are inside may see what comes.
-struct Gate(Arc<Pipeline>);
-
 /// What belongs to an open pipeline and is nobody's business in a hook.
 struct Open {
     pipeline: Arc<Pipeline>,
@@ -80,7 +79,7 @@ struct Open {
 /// The pipeline that is open at the moment, if any, and what outlives it.
 #[derive(Default)]
 pub struct Handle {
-    gate: ArcSwapOption<Gate>,
+    gate: Arc<ArcSwapOption<Gate>>,
     /// Held by whoever opens, closes or exchanges.
     lifecycle: Mutex<Lifecycle>,
     /// Whether the last pipeline disconnected publishers whose records were not safe: one that comes while there is none is not
@@ -88,6 +87,8 @@ pub struct Handle {
     disconnects: AtomicBool,
     /// Held by whoever flushes.
     flushing: Mutex<()>,
+    /// Where Prometheus finds the metrics.
+    exporter: Exporter,
     shared: Arc<Shared>,
 }
 
@@ -153,6 +154,7 @@ impl Handle {
                 self.disconnects.store(open.pipeline.disconnects(), Ordering::Release);
                 self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
                 open.pipeline.forget_other_rules();
+                self.exporter.listen(open.pipeline.settings().metrics_listener.as_ref(), &self.view());
                 lifecycle.open = Some(open);
                 Ok(true)
             }
@@ -198,6 +200,7 @@ impl Handle {
     pub fn close(&self, timeout: Duration) -> Option<Closed> {
         let mut lifecycle = self.lifecycle();
         let mut open = lifecycle.open.take()?;
+        self.exporter.stop();
         let given_up = if open.store.is_some() {
             let given_up = self.end_producer(&mut open, Duration::ZERO);
             self.empty(None);
@@ -286,6 +289,7 @@ impl Handle {
         // Even where the spool cannot be read: what is held must go on.
         next.intake().release(returned);
         next.forget_other_rules();
+        self.exporter.listen(next.settings().metrics_listener.as_ref(), &self.view());
         open.replay = replay?;
         Ok(())
     }
@@ -393,34 +397,40 @@ impl Handle {
         }
     }
 
-    /// The settings in force. None while nothing is open.
+    /// A look at what is open.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View { gate: Arc::clone(&self.gate), shared: Arc::clone(&self.shared) }
+    }
+
+    /// See `View::settings`.
     #[must_use]
     pub fn settings(&self) -> Option<Settings> {
-        self.gate.load().as_deref().map(|Gate(pipeline)| pipeline.settings().clone())
+        self.view().settings()
     }
 
-    /// The rules, in the order in which they are tried; none while nothing is open.
+    /// See `View::rules`.
     #[must_use]
     pub fn rules(&self) -> Vec<RuleReport> {
-        self.gate.load().as_deref().map_or_else(Vec::new, |Gate(pipeline)| pipeline.rules())
+        self.view().rules()
     }
 
-    /// librdkafka's own numbers. None while nothing is open, before the first ones came, and where they are switched off.
+    /// See `View::statistics`.
     #[must_use]
     pub fn statistics(&self) -> Option<Statistics> {
-        // Reading them takes a while, for which nobody is to be in the way of a close.
-        let latest = match self.gate.load().as_deref() {
-            Some(Gate(pipeline)) => Arc::clone(&pipeline.intake().producer().client().statistics),
-            None => return None,
-        };
-        latest.read()
+        self.view().statistics()
     }
 
-    /// How full the spool is. None where there is none.
+    /// See `View::spool`.
     #[must_use]
     pub fn spool(&self) -> Option<Stats> {
-        let gate = self.gate.load();
-        gate.as_deref().and_then(|Gate(pipeline)| pipeline.intake().store().map(|store| store.stats()))
+        self.view().spool()
+    }
+
+    /// Whether Prometheus finds the metrics, and where.
+    #[must_use]
+    pub fn listening(&self) -> Listening {
+        self.exporter.listening()
     }
 
     fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {

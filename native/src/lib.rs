@@ -25,6 +25,7 @@ pub mod delivery;
 pub mod encode;
 pub mod escape;
 pub mod event;
+pub mod exporter;
 pub mod field;
 #[cfg(feature = "nif")]
 mod fields;
@@ -61,5 +62,6 @@ mod terms;
 pub mod time;
 pub mod topic;
 pub mod topics;
+pub mod view;
 pub mod waiters;
 pub mod words;

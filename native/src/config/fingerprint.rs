@@ -5,19 +5,25 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Settings;
+use super::listener::KEY;
 
 /// Enough to tell some hundred nodes apart, and short enough to compare by eye.
 const SHOWN_BYTES: usize = 6;
 
 impl Settings {
-    /// A hash of the settings in force, defaults included, in whatever order and spacing they were written.
+    /// A hash of the settings in force, defaults included, in whatever order and spacing they were written. Where a node is
+    /// watched is its own business.
     ///
     /// Secrets are left out. It is shown to everybody who may see a status or a metric, and whoever knows the other settings could
     /// try passwords against it at leisure. Nodes with different passwords have the same hash: one of them fails to log in.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let mut lines: Vec<String> =
-            self.redacted().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut lines: Vec<String> = self
+            .redacted()
+            .into_iter()
+            .filter(|(name, _)| name != KEY)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         lines.extend(self.rule_texts.iter().map(|(name, rule)| format!("hook.{name}={rule}")));
         lines.sort_unstable();
         let mut hash = Sha256::new();

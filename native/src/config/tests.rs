@@ -46,6 +46,7 @@ fn reads_every_setting() {
         ("idempotence", "false"),
         ("partitioner", "random"),
         ("shutdown_timeout", "0"),
+        ("metrics_listener", "[::]:9091"),
         ("rdkafka.socket.timeout.ms", "1234"),
     ]);
     let expected = Settings {
@@ -84,6 +85,7 @@ fn reads_every_setting() {
         idempotence: false,
         partitioner: "random".into(),
         shutdown_timeout: Duration::ZERO,
+        metrics_listener: Some(ListenAddress { host: "::".into(), port: 9091 }),
         rdkafka: vec![("socket.timeout.ms".into(), "1234".into())],
     };
     assert_eq!(settings, Ok(expected));

@@ -4,6 +4,7 @@ use rustler::{Atom, Encoder, Env, NifMap, Term};
 
 use super::HANDLE;
 use crate::atoms;
+use crate::exporter::Listening;
 use crate::pipeline::RuleReport;
 use crate::statistics::{self, Statistics};
 use crate::terms::hook_atom;
@@ -137,5 +138,15 @@ impl From<statistics::Topic> for TopicMap {
     fn from(topic: statistics::Topic) -> Self {
         let statistics::Topic { name, partitions, batch_records_avg, batch_bytes_avg } = topic;
         Self { name, partitions, batch_records_avg, batch_bytes_avg }
+    }
+}
+
+/// Whether Prometheus finds the metrics: `off`, `{at, Address}` or `{error, Problem}`.
+#[rustler::nif]
+fn listening(env: Env<'_>) -> Term<'_> {
+    match HANDLE.listening() {
+        Listening::Off => atoms::off().encode(env),
+        Listening::At(address) => (atoms::at(), address.to_string()).encode(env),
+        Listening::Failed(problem) => (atoms::error(), problem).encode(env),
     }
 }

@@ -1,0 +1,185 @@
+//! Which metrics there are. README.md has the table.
+//!
+//! Labels are names of the configuration, of the cluster, and of Kafka topics, whose number is bounded where clients make them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use emq_kafka_spool::State;
+
+use super::text::Families;
+use crate::delivery::{FINAL_ERRORS, error_name};
+use crate::metrics::{DropReason, Snapshot};
+use crate::statistics::{Broker, Statistics};
+use crate::view::View;
+
+const MILLISECONDS: f64 = 1e3;
+const MICROSECONDS: f64 = 1e6;
+
+/// All metrics as they are now.
+pub fn collect(view: &View) -> Families {
+    let mut families = Families::default();
+    records(&mut families, &view.shared.metrics.snapshot());
+    rules(&mut families, view);
+    topics(&mut families, view);
+    latency(&mut families, view);
+    publishers(&mut families, view);
+    spool(&mut families, view);
+    if let Some(statistics) = view.statistics() {
+        brokers(&mut families, &statistics);
+    }
+    info(&mut families, view);
+    families
+}
+
+fn records(families: &mut Families, snapshot: &Snapshot) {
+    families.counter("records_accepted_total", "Records taken in.", snapshot.accepted);
+    families.counter("records_success_total", "Records that Kafka acknowledged.", snapshot.success);
+    let mut failed = families.counters("records_failed_total", "Records that Kafka refused for good, by its error.");
+    // From the start, so that the first one is seen in a rate.
+    let mut by_error: BTreeMap<String, u64> = FINAL_ERRORS.iter().map(|error| (error_name(*error), 0)).collect();
+    by_error.extend(snapshot.failed.iter().map(|(error, records)| (error.clone(), *records)));
+    for (error, records) in &by_error {
+        failed.add(&[("error", error)], *records);
+    }
+    let mut dropped = families.counters("records_dropped_total", "Records given up before Kafka decided, by reason.");
+    for reason in DropReason::ALL {
+        dropped.add(&[("reason", reason.name())], snapshot.dropped.get(&reason).copied().unwrap_or(0));
+    }
+    let help = "Records that went to the default topic because their own could not be used.";
+    families.counter("records_redirected_total", help, snapshot.redirected);
+    let help = "Records that an earlier life of the broker left in the spool.";
+    families.counter("records_recovered_total", help, snapshot.recovered);
+    let help = "Records of which the dead letter topic has a copy.";
+    families.counter("records_dead_lettered_total", help, snapshot.dead_lettered);
+    families.gauge("records_queued", "Records in memory only, waiting for Kafka.", signed(snapshot.queued));
+    families.gauge("records_spooled", "Records in the spool, waiting for Kafka.", signed(snapshot.spooled));
+    let help = "Memory that the queued records take, in bytes.";
+    families.gauge("queue_bytes", help, signed(snapshot.queued_bytes));
+}
+
+fn rules(families: &mut Families, view: &View) {
+    let mut rules = view.rules();
+    // A series may be there once, or the scraper refuses all; two settings of one name, which no conf file makes, share counters.
+    let mut seen = BTreeSet::new();
+    rules.retain(|rule| seen.insert((rule.event, rule.name.clone())));
+    let mut matched = families.counters("rule_matched_total", "Events that a rule wanted.");
+    for rule in &rules {
+        matched.add(&[("event", rule.event.name()), ("rule", &rule.name)], rule.matched);
+    }
+    let mut dropped = families.counters("rule_dropped_total", "Records of a rule that were given up on their way in.");
+    for rule in &rules {
+        dropped.add(&[("event", rule.event.name()), ("rule", &rule.name)], rule.dropped);
+    }
+}
+
+fn topics(families: &mut Families, view: &View) {
+    let topics = view.shared.metrics.topics.counts();
+    let mut success = families.counters("topic_success_total", "Records of a Kafka topic that Kafka acknowledged.");
+    for (topic, counts) in &topics {
+        success.add(&[("topic", topic)], counts.success);
+    }
+    let mut failed = families.counters("topic_failed_total", "Records of a Kafka topic that Kafka refused for good.");
+    for (topic, counts) in &topics {
+        failed.add(&[("topic", topic)], counts.failed);
+    }
+}
+
+fn latency(families: &mut Families, view: &View) {
+    let times = view.shared.metrics.latency.snapshot();
+    // The last one, without a bound, is that of all, which the encoder makes.
+    let bounded = times.cumulative().into_iter().filter_map(|(bound, records)| Some((bound?, records)));
+    let buckets: Vec<_> = bounded.map(|(bound, records)| (float(bound) / MILLISECONDS, records)).collect();
+    let help = "Time from the hook to Kafka's acknowledgement, in seconds, that in the spool included.";
+    families.histogram("ack_latency_seconds", help, &buckets, times.count(), float(times.sum_ms()) / MILLISECONDS);
+}
+
+fn publishers(families: &mut Families, view: &View) {
+    let waiters = &view.shared.waiters;
+    let waiting = u64::try_from(waiters.count()).unwrap_or(u64::MAX);
+    families.gauge("publishers_waiting", "Publishers whose hook waits for their record.", float(waiting));
+    families.counter("wait_timeouts_total", "Publishers that waited in vain.", waiters.timeouts());
+    families.counter("disconnected_total", "Publishers disconnected, not acknowledged.", waiters.disconnected());
+}
+
+fn spool(families: &mut Families, view: &View) {
+    let Some(spool) = view.spool() else { return };
+    families.gauge("spool_bytes", "Disk that the spool takes, in bytes.", float(spool.bytes));
+    families.gauge("spool_max_bytes", "Disk that the spool may take, in bytes.", float(spool.max_bytes));
+    let segments = u64::try_from(spool.segments).unwrap_or(u64::MAX);
+    families.gauge("spool_segments", "Files of the spool that have records.", float(segments));
+    let oldest = float(spool.oldest_ms.unwrap_or(0)) / MILLISECONDS;
+    families.gauge("spool_oldest_seconds", "Age of the oldest record in the spool, in seconds; 0 for none.", oldest);
+    let mut states = families.gauges("spool_state", "1 for the state that the spool is in, 0 for the others.");
+    for (name, is_it) in [
+        ("ok", matches!(spool.state, State::Ok)),
+        ("full", matches!(spool.state, State::Full)),
+        ("failed", matches!(spool.state, State::Failed)),
+    ] {
+        states.add(&[("state", name)], f64::from(u8::from(is_it)));
+    }
+}
+
+type OfBroker = fn(&Broker) -> u64;
+
+/// librdkafka's own numbers, some seconds old.
+fn brokers(families: &mut Families, statistics: &Statistics) {
+    let brokers = &statistics.brokers;
+    let mut up = families.gauges("broker_up", "1 for a Kafka broker that is connected, 0 for others.");
+    for broker in brokers {
+        up.add(&[("broker", &broker.name)], f64::from(u8::from(broker.state == "UP")));
+    }
+    let help = "Round-trip time of requests to a broker within the last seconds, in seconds, average.";
+    let mut rtt = families.gauges("broker_rtt_seconds", help);
+    for broker in brokers {
+        rtt.add(&[("broker", &broker.name)], float(broker.rtt_avg_us) / MICROSECONDS);
+    }
+    let help = "Round-trip time of requests to a broker within the last seconds, in seconds, 99th percentile.";
+    let mut rtt = families.gauges("broker_rtt_p99_seconds", help);
+    for broker in brokers {
+        rtt.add(&[("broker", &broker.name)], float(broker.rtt_p99_us) / MICROSECONDS);
+    }
+    let mut waiting = families.gauges("broker_requests_waiting", "Requests that wait for a broker's answer.");
+    for broker in brokers {
+        waiting.add(&[("broker", &broker.name)], float(broker.waiting));
+    }
+    let counters: [(&str, &str, OfBroker); 4] = [
+        ("broker_requests_total", "Requests sent to a broker.", |broker| broker.requests),
+        ("broker_retries_total", "Requests sent again to a broker.", |broker| broker.retries),
+        ("broker_errors_total", "Requests that could not be sent to a broker.", |broker| broker.errors),
+        ("broker_timeouts_total", "Requests that a broker did not answer in time.", |broker| broker.timeouts),
+    ];
+    for (name, help, number) in counters {
+        let mut family = families.counters(name, help);
+        for broker in brokers {
+            family.add(&[("broker", &broker.name)], number(broker));
+        }
+    }
+    let age = statistics.age.as_secs_f64();
+    families.gauge("statistics_age_seconds", "Age of the numbers of brokers, in seconds.", age);
+}
+
+fn info(families: &mut Families, view: &View) {
+    let librdkafka = rdkafka::util::get_rdkafka_version().1;
+    let labels = [("version", env!("CARGO_PKG_VERSION")), ("librdkafka", librdkafka.as_str())];
+    families.gauges("build_info", "1. The plugin's version, and librdkafka's.").add(&labels, 1.0);
+    if let Some(settings) = view.settings() {
+        let help = "1. A hash of the settings, by which nodes are compared.";
+        families.gauges("config_info", help).add(&[("hash", &settings.fingerprint())], 1.0);
+        let most = u64::try_from(settings.max_bytes).unwrap_or(u64::MAX);
+        families.gauge("queue_max_bytes", "Memory that the queued records may take, in bytes.", float(most));
+        let most = u64::try_from(settings.max_messages).unwrap_or(u64::MAX);
+        families.gauge("queue_max_records", "Records that may wait in memory.", float(most));
+    }
+}
+
+/// As Prometheus has numbers.
+#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+/// As `float`.
+#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+fn signed(number: i64) -> f64 {
+    number as f64
+}
