@@ -40,6 +40,8 @@ pub fn secret(path: &str) -> Result<(Secret, Readers), String> {
         "" => problem("is empty"),
         _ if text.contains('\n') => problem("has more than one line"),
         _ if text.contains('\0') => problem("has a NUL character"),
+        // librdkafka cuts that, and the login would fail for no visible reason.
+        _ if text.starts_with(char::is_whitespace) => problem("begins with a space, which librdkafka does not keep"),
         _ => Ok((Secret::new(text), readers(&metadata))),
     }
 }

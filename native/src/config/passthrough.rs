@@ -7,13 +7,15 @@ use super::security::HIDDEN;
 
 /// Properties that may not be set, by prefix or whole name, and why. A configuration can be changed over the broker's
 /// REST interface: what loads or runs code must not be reachable from there. What breaks the accounting is refused too.
-const REFUSED: [(&str, &str); 17] = [
+const REFUSED: [(&str, &str); 18] = [
     ("plugin.library.paths", "it loads code into the broker"),
     ("interceptors", "it loads code into the broker"),
     ("ssl.engine", "it loads code into the broker"),
     ("ssl_engine", "it loads code into the broker"),
     ("ssl.providers", "it loads code into the broker"),
     ("sasl.kerberos.kinit.cmd", "it runs a command"),
+    // Other properties become part of that command.
+    ("sasl.kerberos.min.time.before.relogin", "it runs a command"),
     ("test.mock.", "it replaces Kafka by a mock"),
     ("delivery.report.only.error", "the accounting needs every delivery report"),
     ("enabled_events", "the accounting needs every delivery report"),
@@ -95,6 +97,7 @@ mod tests {
             "ssl.engine.location",
             "ssl.providers",
             "sasl.kerberos.kinit.cmd",
+            "sasl.kerberos.min.time.before.relogin",
             "enabled_events",
             "transactional.id",
             "bootstrap.servers",

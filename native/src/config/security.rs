@@ -177,6 +177,9 @@ impl SecuritySettings {
         let mut add = |name, value: Option<&'static str>| properties.extend(value.map(|value| (name, value)));
         add(ENDPOINT, self.protocol.is_tls().then_some(if self.checks_host { "https" } else { "none" }));
         add("sasl.oauthbearer.method", (self.mechanism.as_deref() == Some("OAUTHBEARER")).then_some("oidc"));
+        // Without it, librdkafka runs kinit by a shell in the broker, with names from the settings in the command. A property of
+        // builds with Kerberos only.
+        add("sasl.kerberos.min.time.before.relogin", cfg!(feature = "gssapi").then_some("0"));
         let given = [
             // OpenSSL may be inside this library, and then does not know where this machine keeps its authorities.
             (CA, self.ca.as_deref().or_else(|| self.protocol.is_tls().then_some("probe"))),
