@@ -65,7 +65,10 @@ every_query_of_the_dashboard_has_an_answer(Config) ->
         {ok, Text} = file:read_file(root(?DASHBOARD)),
         Names = [Name || #{<<"metric">> := #{<<"__name__">> := Name}} <-
                              prometheus_server:query(Server, "{__name__=~\"emq_plugin_kafka_.*\"}")],
-        ?assertEqual([], [Name || Name <- lists:usort(Names), string:find(Text, Name) =:= nomatch])
+        ?assertEqual([], [Name || Name <- lists:usort(Names), string:find(Text, Name) =:= nomatch]),
+        %% And in README.md.
+        {ok, Readme} = file:read_file(root("README.md")),
+        ?assertEqual([], [Name || Name <- lists:usort([documented(Name) || Name <- Names]), string:find(Readme, Name) =:= nomatch])
     after
         Stopped = live_plugin:stopped(Publishers),
         ?assertMatch([{_, _, ok}, {_, _, ok}], Stopped),
@@ -190,6 +193,10 @@ value(Text, Series) ->
     Name = "emq_plugin_kafka_" ++ Series ++ " ",
     [Line] = [Line || Line <- string:split(binary_to_list(Text), "\n", all), lists:prefix(Name, Line)],
     list_to_integer(lists:nthtail(length(Name), Line)).
+
+%% A metric as README.md names it.
+documented(<<"emq_plugin_kafka_", Name/binary>>) ->
+    ["`", re:replace(Name, "_(bucket|sum|count)$", "")].
 
 %% The dashboard's panels and variables, each query as Grafana would ask it.
 queries() ->

@@ -200,7 +200,6 @@ impl Handle {
     pub fn close(&self, timeout: Duration) -> Option<Closed> {
         let mut lifecycle = self.lifecycle();
         let mut open = lifecycle.open.take()?;
-        self.exporter.stop();
         let given_up = if open.store.is_some() {
             let given_up = self.end_producer(&mut open, Duration::ZERO);
             self.empty(None);
@@ -217,6 +216,8 @@ impl Handle {
         self.shared.waiters.refuse_all(DropReason::Closed.name());
         self.shared.tickets.clear();
         let spooled = u64::try_from(self.shared.metrics.snapshot().spooled).unwrap_or(0);
+        // Last: how it goes can be watched.
+        self.exporter.stop();
         Some(Closed { given_up, spooled })
     }
 
