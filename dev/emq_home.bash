@@ -54,6 +54,12 @@ conf_value() {
     sed -n "s/^[[:space:]]*${2//./\\.}[[:space:]]*=[[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1/p" "$1" | tail -n 1
 }
 
+# set_conf FILE KEY VALUE: in the place of the line that sets it, or at the end.
+set_conf() {
+    local key="^[[:space:]]*${2//./\\.}[[:space:]]*=" value=${3//[\\&|]/\\&}
+    if grep -q "$key" "$1"; then sed -i "s|$key.*|$2 = $value|" "$1"; else printf '%s = %s\n' "$2" "$3" >>"$1"; fi
+}
+
 # Where the plugin's spool is: as its conf says, below EMQ's own directory unless it is absolute.
 spool_dir() {
     local dir=''
@@ -76,6 +82,12 @@ installed_folders() {
 
 # Whether EMQ starts the plugin when it boots.
 is_enabled() { grep -qx "$plugin\." "$home/data/loaded_plugins" 2>/dev/null; }
+
+enable_plugin() {
+    local loaded=$home/data/loaded_plugins
+    is_enabled || { cat "$loaded" 2>/dev/null || true; echo "$plugin."; } >"$loaded.new"
+    [[ ! -e $loaded.new ]] || replace "$loaded.new" "$loaded"
+}
 
 # Moved into place in one step: a node that starts meanwhile reads the old file or the new one.
 replace() {

@@ -10,6 +10,7 @@
 -export([
     installed_plugin_is_listed_and_loads/1,
     installing_twice_is_installing_once/1,
+    one_command_installs_sets_and_enables/1,
     edited_conf_is_kept/1,
     unedited_conf_is_replaced_by_an_upgrade/1,
     upgrade_replaces_folder_and_boot_entry/1,
@@ -87,6 +88,25 @@ installed_plugin_is_listed_and_loads(Config) ->
     ok = boot(Config),
     ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=false")),
     ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
+    ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=true")),
+    ok = stop(Config).
+
+one_command_installs_sets_and_enables(Config) ->
+    Loaded = in_home(Config, "data/loaded_plugins"),
+    ok = file:write_file(Loaded, "emq_before.\n"),
+    {0, Said} = run(in_source(Config, "dev/install"),
+                    ["--server", "kafka1:9092,kafka2:9092", "--topic", "a&b|c", "--enable", ?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Said, "next:\n  1. [^\n]*/bin/emqttd start\n  2. [^\n]*/bin/emqttd_ctl kafka test")),
+    {ok, Conf} = file:read_file(conf(Config)),
+    [?assertMatch({match, [_]}, re:run(Conf, Line, [multiline, global]))
+     || Line <- ["^emq\\.plugin\\.kafka\\.server = kafka1:9092,kafka2:9092$", "^emq\\.plugin\\.kafka\\.server =",
+                 "^emq\\.plugin\\.kafka\\.topic = a&b\\|c$", "^emq\\.plugin\\.kafka\\.topic ="]],
+    ?assertEqual({ok, <<"emq_before.\n", ?PLUGIN, ".\n">>}, file:read_file(Loaded)),
+    {1, Refused} = run(in_source(Config, "dev/install"), ["--sever", "x", ?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Refused, "unknown option --sever")),
+    {0, _} = run(in_source(Config, "dev/install"), ["--topic", "plain", "--enable", ?config(home, Config)]),
+    ?assertEqual({ok, <<"emq_before.\n", ?PLUGIN, ".\n">>}, file:read_file(Loaded)),
+    ok = boot(Config),
     ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=true")),
     ok = stop(Config).
 
