@@ -70,10 +70,10 @@ failed(Results) ->
 failed_of([]) -> ok;
 failed_of(Failed) -> {error, Failed}.
 
-%% Whether the plugin forwards, with what settings (secrets replaced), or why it does not.
--spec status() -> emq_plugin_kafka_producer:status().
+%% Whether the plugin forwards, to whom, what waits, with what settings (secrets replaced), or why it does not.
+-spec status() -> map().
 status() ->
-    emq_plugin_kafka_producer:status().
+    emq_plugin_kafka_info:status().
 
 %% Every counter, at one instant: accepted = success + failed + dropped + spooled + queued.
 -spec stats() -> emq_plugin_kafka_nif:stats() | {error, not_loaded}.

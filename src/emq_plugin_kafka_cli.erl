@@ -1,12 +1,26 @@
 %% `emqttd_ctl kafka ...`: what an operator asks the running plugin on the command line. Runs in a process of EMQ's whose
-%% output goes to that terminal.
+%% output goes to that terminal. What is answered is made in emq_plugin_kafka_info, how it is printed in emq_plugin_kafka_cli_text.
 -module(emq_plugin_kafka_cli).
 
 -export([register/0, unregister/0, kafka/1]).
 
--define(USAGE, [{"kafka status", "Whether records are forwarded, and the settings"},
-                {"kafka stats", "Every counter, at one instant"},
-                {"kafka reload", "Read etc/plugins/emq_plugin_kafka.conf again; nothing is missed meanwhile"}]).
+-define(USAGE, [{"kafka status [--json]", "Whether records are forwarded, brokers, backlog, settings"},
+                {"kafka stats [--json]", "Every counter, at one instant, and librdkafka's own numbers"},
+                {"kafka rules [--json]", "Each rule, what it matched and what was dropped"},
+                {"kafka spool [--json]", "What waits on disk, and how much room is left"},
+                {"kafka test [TOPIC] [--timeout S] [--json]", "Send one record and wait for Kafka, told step by step (10 s)"},
+                {"kafka flush [--timeout S] [--json]", "Wait until Kafka has all that waits now (30 s)"},
+                {"kafka reload [--json]", "Read etc/plugins/emq_plugin_kafka.conf again, without a gap"}]).
+
+-define(TEST_S, 10).
+-define(FLUSH_S, 30).
+%% emqttd_ctl itself waits for 60 s.
+-define(MAX_S, 55).
+%% How often a flush tells how far it is, and how long something else may hold back the output of this process.
+-define(PROGRESS_MS, 2000).
+-define(HUSH_MS, 1000).
+
+-type options() :: #{json := boolean(), timeout => pos_integer()}.
 
 -spec register() -> ok.
 register() ->
@@ -18,54 +32,121 @@ unregister() ->
 
 %% The function has the command's name: the general help calls it with `usage`.
 -spec kafka([string()] | usage) -> ok.
-kafka(["status"]) ->
-    status(emq_plugin_kafka:status());
-kafka(["stats"]) ->
-    stats(emq_plugin_kafka:stats());
-kafka(["reload"]) ->
-    reloaded(emq_plugin_kafka_producer:reload());
 kafka(None) when None =:= usage; None =:= [] ->
     usage();
-kafka(_Unknown) ->
-    ok = usage(),
-    failed(unknown_command).
+kafka(Args) ->
+    finish(command(options(Args, [], #{json => false}))).
 
-status(#{state := State, problems := Problems, settings := Settings}) ->
-    line("state", atom_to_list(State)),
-    lists:foreach(fun(Problem) -> line("problem", Problem) end, Problems),
-    lists:foreach(fun({Key, Value}) -> line(Key, Value) end, Settings).
+%% Each answers whether all is well, once it has printed its answer.
+command({ok, ["status"], Options}) ->
+    Status = emq_plugin_kafka_info:status(),
+    print(status, Status, Options) andalso maps:get(state, Status) =:= running;
+command({ok, ["stats"], Options}) ->
+    known(stats, emq_plugin_kafka_info:stats(), Options);
+command({ok, ["rules"], Options}) ->
+    known(rules, emq_plugin_kafka_info:rules(), Options);
+command({ok, ["spool"], Options}) ->
+    known(spool, emq_plugin_kafka_info:spool(), Options);
+command({ok, ["test"], Options}) ->
+    test(<<>>, Options);
+command({ok, ["test", Topic], Options}) ->
+    test(unicode:characters_to_binary(Topic), Options);
+command({ok, ["flush"], Options}) ->
+    flush(Options);
+command({ok, ["reload"], Options}) ->
+    Reloaded = emq_plugin_kafka_info:reload(),
+    print(reload, Reloaded, Options) andalso maps:get(ok, Reloaded);
+command({ok, Words, _Options}) ->
+    wrong(["there is no command: kafka ", lists:join(" ", Words)]);
+command({error, Problem}) ->
+    wrong(Problem).
 
-stats({error, not_loaded}) ->
-    line("problem", "the native library is not loaded"),
-    failed(not_loaded);
-stats(Stats) ->
-    counters("", Stats).
+known(_Command, {error, Problem}, Options) ->
+    print(problem, #{problem => Problem}, Options) andalso false;
+known(Command, Answer, Options) ->
+    print(Command, Answer, Options).
 
-%% Counters by reason and those of the spool are maps within the map.
-counters(Prefix, Stats) ->
-    lists:foreach(fun({Name, Value}) -> counter([Prefix, text(Name)], Value) end, lists:sort(maps:to_list(Stats))).
+test(Topic, Options) ->
+    Report = emq_plugin_kafka_info:test(Topic, milliseconds(Options, ?TEST_S)),
+    print(test, Report, Options) andalso maps:get(ok, Report).
 
-counter(Name, #{} = Several) -> counters([Name, "."], Several);
-counter(Name, Value) when is_integer(Value) -> line(Name, integer_to_list(Value));
-counter(Name, Value) when is_atom(Value) -> line(Name, atom_to_list(Value)).
+%% In a process of its own, so that this one can tell how far it is.
+flush(#{json := Json} = Options) ->
+    Milliseconds = milliseconds(Options, ?FLUSH_S),
+    {Flusher, Monitor} = spawn_monitor(fun() -> exit({flushed, emq_plugin_kafka_info:flush(Milliseconds)}) end),
+    Result = flushed(Flusher, Monitor, Json),
+    print(flush, Result, Options) andalso maps:get(ok, Result).
 
-text(Name) when is_atom(Name) -> atom_to_list(Name);
-text(Name) when is_binary(Name) -> Name.
+flushed(Flusher, Monitor, Json) ->
+    receive
+        {'DOWN', Monitor, process, Flusher, {flushed, Result}} -> Result;
+        {'DOWN', Monitor, process, Flusher, Reason} -> error(Reason)
+    after ?PROGRESS_MS ->
+        ok = progress(Json, emq_plugin_kafka_info:waiting()),
+        flushed(Flusher, Monitor, Json)
+    end.
 
-reloaded(ok) ->
-    io:format("reloaded~n");
-reloaded({error, Problems}) ->
-    io:format("nothing was changed:~n"),
-    lists:foreach(fun(Problem) -> io:format("~ts~n", [Problem]) end, Problems),
-    failed(not_reloaded).
+progress(false, Waiting) when is_integer(Waiting) -> io:format("~b records wait~n", [Waiting]);
+progress(_Json, _Waiting) -> ok.
 
-line(Name, Value) ->
-    io:format("~-40ts: ~ts~n", [unicode:characters_to_list(Name), Value]).
+%% Output.
+
+-spec print(atom(), map(), options()) -> boolean().
+print(Command, Answer, #{json := false}) ->
+    %% Kafka's own words are in it, and names that clients chose: nothing that a terminal obeys.
+    Lines = string:split(unicode:characters_to_list(emq_plugin_kafka_cli_text:format(Command, Answer)), "\n", all),
+    io:format("~ts", [lists:join("\n", [emq_plugin_kafka_text:printable(Line) || Line <- Lines])]),
+    true;
+print(Command, Answer, #{json := true}) ->
+    json(Command, Answer, emq_plugin_kafka_info:json(Answer)).
+
+json(_Command, _Answer, {ok, Json}) ->
+    io:format("~ts~n", [Json]),
+    true;
+%% Without the library nobody here makes JSON.
+json(Command, Answer, {error, not_loaded}) ->
+    print(Command, Answer, #{json => false}) andalso false.
 
 usage() ->
     lists:foreach(fun({Command, Purpose}) -> io:format("~-48s# ~s~n", [Command, Purpose]) end, ?USAGE).
 
-%% EMQ's exit status is 0 whatever a command returns; only an exception, which it prints with its stack, gives 1.
--spec failed(atom()) -> no_return().
-failed(Reason) ->
-    erlang:raise(exit, Reason, []).
+wrong(Problem) ->
+    io:format("~ts~n", [emq_plugin_kafka_text:printable(Problem)]),
+    ok = usage(),
+    false.
+
+%% Options.
+
+options(["--json" | Args], Words, Options) -> options(Args, Words, Options#{json => true});
+options(["--timeout", Seconds | Args], Words, Options) -> timeout(string:to_integer(Seconds), Args, Words, Options);
+options(["--timeout=" ++ Seconds | Args], Words, Options) -> timeout(string:to_integer(Seconds), Args, Words, Options);
+options(["--" ++ _ = Unknown | _Args], _Words, _Options) -> {error, ["unknown option: ", Unknown]};
+options([Word | Args], Words, Options) -> options(Args, [Word | Words], Options);
+options([], Words, Options) -> {ok, lists:reverse(Words), Options}.
+
+timeout({Seconds, []}, Args, Words, Options) when is_integer(Seconds), Seconds >= 1, Seconds =< ?MAX_S ->
+    options(Args, Words, Options#{timeout => Seconds});
+timeout(_Other, _Args, _Words, _Options) ->
+    {error, io_lib:format("expected --timeout with a number of seconds from 1 to ~b", [?MAX_S])}.
+
+milliseconds(Options, Default) ->
+    1000 * maps:get(timeout, Options, Default).
+
+%% The exit status. EMQ's is 0 whatever a command returns; only an exception gives 1. EMQ prints what it catches, with its stack,
+%% and nodetool names the reason once more, unless it is this one. The answer above says it all, and with --json anything more would
+%% spoil it: the one line that EMQ prints goes nowhere.
+finish(true) ->
+    ok;
+finish(false) ->
+    {Hush, _} = spawn_monitor(hush(self(), group_leader())),
+    true = group_leader(Hush, self()),
+    erlang:raise(exit, cmd_not_found, []).
+
+%% Takes one request for output, then gives the process its terminal back.
+hush(Caller, Terminal) ->
+    fun() ->
+            receive {io_request, From, Reply, _Request} -> From ! {io_reply, Reply, ok}
+            after ?HUSH_MS -> ok
+            end,
+            group_leader(Terminal, Caller)
+    end.

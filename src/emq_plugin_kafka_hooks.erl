@@ -31,12 +31,12 @@ unregister_unneeded() ->
 registered(ok) ->
     ok;
 registered({error, Failed}) ->
-    emq_plugin_kafka_producer:log("these hooks could not be registered: ~0tp", [Failed]).
+    emq_plugin_kafka_log:error("these hooks could not be registered: ~0tp", [Failed]).
 
 unregistered({ok, Any}) ->
     Any;
 unregistered({error, Failed}) ->
-    ok = emq_plugin_kafka_producer:log("these hooks could not be unregistered: ~0tp", [Failed]),
+    ok = emq_plugin_kafka_log:error("these hooks could not be unregistered: ~0tp", [Failed]),
     false.
 
 %% Where they were not registered since the last stop, that gap goes on.
@@ -47,7 +47,7 @@ gap_ended(none) ->
     ok;
 gap_ended(Began) ->
     _ = persistent_term:erase(?UNHOOKED_AT),
-    emq_plugin_kafka_producer:log("no hook was called for ~b ms, while the plugin was stopped: what happened then is in no record",
+    emq_plugin_kafka_log:error("no hook was called for ~b ms, while the plugin was stopped: what happened then is in no record",
                                   [now_ms() - Began]).
 
 now_ms() ->

@@ -16,7 +16,7 @@
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
 -type build() :: #{version := binary(), target := binary(), nif_version := binary(), spool_format := pos_integer()}.
--type notice() :: {Kind :: binary(), Text :: binary(), Count :: pos_integer()}.
+-type notice() :: {emq_plugin_kafka_log:level(), Kind :: binary(), Text :: binary(), Count :: pos_integer()}.
 %% Whether the caller may be kept waiting, or told to end the connection it serves.
 -type wait() :: wait | no_wait.
 -type waiter() :: non_neg_integer().
@@ -39,9 +39,10 @@
                                     max_bytes := non_neg_integer(), segments := non_neg_integer(),
                                     oldest_ms := non_neg_integer(), state := ok | full | failed}}.
 
-%% modes: the rules that have another mode than the setting `produce`.
+%% modes: the rules that have another mode than the setting `produce`. spool_room: what new records take in the spool, and may.
 -type about() :: #{version := binary(), librdkafka := binary(), config_hash := none | binary(),
-                   modes := #{Rule :: binary() => Mode :: binary()}}.
+                   modes := #{Rule :: binary() => Mode :: binary()}, linger_ms := non_neg_integer(),
+                   spool_room := nil | #{dir := binary(), occupied := non_neg_integer(), limit := non_neg_integer()}}.
 -type problem() :: #{kind := binary(), error := binary(), text := binary(), advice := binary()}.
 %% What a test record met: `delivered` or `problem` is nil. passed: dns, connect, tls, login, kafka.
 -type test_report() :: #{topic := binary(),

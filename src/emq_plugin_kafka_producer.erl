@@ -1,10 +1,9 @@
 %% Owns the life of the node's one Kafka producer: opens it from the application environment, changes its settings, replaces it
-%% when librdkafka gives it up, closes it. Logs what happens: nothing is logged from inside a hook, because the broker's own
-%% log and alarm messages pass through the hooks.
+%% when librdkafka gives it up, closes it. Has emq_plugin_kafka_watch look each second for what the operator should know.
 -module(emq_plugin_kafka_producer).
 -behaviour(gen_server).
 
--export([start_link/0, close_left_behind/0, suspend/0, reload/0, status/0, settings/1, log/2]).
+-export([start_link/0, close_left_behind/0, suspend/0, reload/0, status/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([status/0]).
 
@@ -15,9 +14,14 @@
 -define(REOPEN_MS, 5000).
 -define(DEFAULT_SHUTDOWN_MS, 10000).
 
--type status() :: #{state := running | degraded | stopped,
+%% suspended: a stop has begun, records go to the spool. stopped: no process, no producer. busy: it opens, reloads or closes,
+%% and does not answer meanwhile.
+-type status() :: #{state := running | degraded | suspended | stopped | busy,
                     problems := [binary()],
-                    settings := [{Key :: binary(), Value :: binary()}]}.
+                    settings := [{Key :: binary(), Value :: binary()}],
+                    since_ms := none | integer(),
+                    last_error := none | emq_plugin_kafka_watch:last_error(),
+                    alarms := [binary()]}.
 
 -record(state, {%% Why there is no producer; none when there is one.
                 problems = [] :: [binary()],
@@ -25,7 +29,9 @@
                 stopping = false :: boolean(),
                 %% Whether a producer that failed for good is about to be replaced.
                 reopening = false :: boolean(),
-                report :: emq_plugin_kafka_report:report() | undefined}).
+                %% When the producer that is open was opened, in ms since 1970.
+                since = none :: none | integer(),
+                watch :: emq_plugin_kafka_watch:watch()}).
 
 -spec start_link() -> {ok, pid()} | ignore | {error, term()}.
 start_link() ->
@@ -77,21 +83,26 @@ status() ->
     try
         gen_server:call(?MODULE, status)
     catch
-        exit:{_, {gen_server, call, _}} -> #{state => stopped, problems => [], settings => []}
+        exit:{timeout, {gen_server, call, _}} ->
+            alone(busy, [<<"the plugin is opening, reloading or closing: ask again">>]);
+        exit:{_, {gen_server, call, _}} ->
+            alone(stopped, [])
     end.
+
+alone(State, Problems) ->
+    #{state => State, problems => Problems, settings => [], since_ms => none, last_error => none, alarms => []}.
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     %% So that terminate/2 runs and the queue is drained.
     process_flag(trap_exit, true),
     _ = erlang:send_after(?TICK_MS, self(), tick),
-    {ok, open(#state{})}.
+    {ok, open(#state{watch = emq_plugin_kafka_watch:new()})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
-handle_call(status, _From, #state{problems = []} = State) ->
-    {reply, running(emq_plugin_kafka_nif:status()), State};
-handle_call(status, _From, #state{problems = Problems} = State) ->
-    {reply, #{state => degraded, problems => Problems, settings => []}, State};
+handle_call(status, _From, #state{since = Since, watch = Watch} = State) ->
+    {reply, maps:merge(answer(State), #{since_ms => Since, last_error => emq_plugin_kafka_watch:last_error(Watch),
+                                        alarms => emq_plugin_kafka_watch:alarms(Watch)}), State};
 handle_call(suspend, _From, #state{problems = []} = State) ->
     {reply, suspended(emq_plugin_kafka_nif:suspend()), State#state{stopping = true}};
 handle_call(suspend, _From, State) ->
@@ -109,22 +120,25 @@ handle_cast(_Message, State) ->
     {noreply, State}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
-handle_info(tick, #state{problems = []} = State) ->
+handle_info(tick, #state{watch = Watch} = State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
-    {noreply, replace_failed(emq_plugin_kafka_nif:status(), report(State))};
-handle_info(tick, State) ->
-    _ = erlang:send_after(?TICK_MS, self(), tick),
-    {noreply, State};
+    Watched = State#state{watch = emq_plugin_kafka_watch:look(degrading(answer(State)), Watch)},
+    {noreply, ticked(Watched)};
 handle_info(reopen, #state{stopping = false} = State) ->
     {noreply, reopen(emq_plugin_kafka_nif:status(), State)};
 handle_info(_Message, State) ->
     {noreply, State}.
 
 -spec terminate(term(), #state{}) -> ok.
-terminate(_Reason, #state{problems = []}) ->
-    close();
-terminate(_Reason, _State) ->
-    ok.
+terminate(_Reason, #state{watch = Watch} = State) ->
+    ok = closed_at_end(State),
+    emq_plugin_kafka_watch:stop(Watch).
+
+closed_at_end(#state{problems = []}) -> close();
+closed_at_end(_Degraded) -> ok.
+
+ticked(#state{problems = []} = State) -> replace_failed(emq_plugin_kafka_nif:status(), State);
+ticked(Degraded) -> Degraded.
 
 %% Opening and closing.
 
@@ -134,34 +148,28 @@ open(State) ->
     opened(Opened, State).
 
 open_with(ok, Environment) ->
-    given(fun() -> emq_plugin_kafka_nif:open(settings(Environment), node_name()) end);
+    emq_plugin_kafka_settings:use(Environment, fun(Settings) -> emq_plugin_kafka_nif:open(Settings, node_name()) end);
 open_with({error, Problem}, _Environment) ->
     {error, [Problem]}.
 
-%% Settings that are no text make an exception, whose stack would show them all, passwords too.
-given(Call) ->
-    try
-        Call()
-    catch
-        error:_ -> {error, [<<"a setting in the application environment is no text">>]}
-    end.
-
-log_problems({error, Problems}) -> lists:foreach(fun(Problem) -> log("nothing is forwarded: ~ts", [Problem]) end, Problems);
+log_problems({error, Problems}) ->
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("nothing is forwarded: ~ts", [Problem]) end, Problems);
 log_problems(_Open) -> ok.
 
 %% An earlier process of this one's place crashed; its producer, and what is queued in it, lives on.
 opened(already_open, State) ->
     opened(ok, State);
 opened(ok, State) ->
-    %% Losses of earlier lives are no news.
-    State#state{problems = [], report = emq_plugin_kafka_report:new(emq_plugin_kafka_nif:stats())};
+    State#state{problems = [], since = erlang:system_time(millisecond),
+                watch = emq_plugin_kafka_watch:opened(State#state.watch)};
 opened({error, Problems}, State) ->
-    State#state{problems = Problems}.
+    State#state{problems = Problems, watch = emq_plugin_kafka_watch:failed(Problems, State#state.watch)}.
 
 %% The hooks of new rules come before the rules, those of old ones go after them.
 change(Environment, #state{problems = []} = State) ->
     ok = emq_plugin_kafka_hooks:register_all(),
-    Result = changed(given(fun() -> emq_plugin_kafka_nif:reload(settings(Environment), node_name()) end), Environment),
+    Reload = fun(Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()) end,
+    Result = changed(emq_plugin_kafka_settings:use(Environment, Reload), Environment),
     ok = emq_plugin_kafka_hooks:unregister_unneeded(),
     {Result, State};
 %% The settings that it was started with were wrong.
@@ -180,7 +188,7 @@ changed(ok, Environment) ->
                     not lists:keymember(Name, 1, Environment)],
     lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
     lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment),
-    log("the settings were read again from the conf file", []);
+    emq_plugin_kafka_log:log(info, "the settings were read again from the conf file", []);
 changed({error, _} = Error, _Environment) ->
     Error.
 
@@ -205,18 +213,18 @@ closed({error, closed}) ->
     ok.
 
 gave_up(0) -> ok;
-gave_up(Count) -> log("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [Count]).
+gave_up(Count) -> emq_plugin_kafka_log:error("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [Count]).
 
 %% How many there are in the end is told when it is closed.
 suspended({ok, _Spooled}) -> ok;
 suspended({error, Reason}) when Reason =:= closed; Reason =:= no_spool -> ok.
 
 handed_over(0) -> ok;
-handed_over(Count) -> log("closed with ~b records in the spool; the next start goes on with them", [Count]).
+handed_over(Count) -> emq_plugin_kafka_log:error("closed with ~b records in the spool; the next start goes on with them", [Count]).
 
 %% librdkafka's fatal state ends a producer, not the plugin.
 replace_failed({fatal, _Settings}, #state{reopening = false, stopping = false} = State) ->
-    log("librdkafka has given up this producer (see above); a new one is opened in ~b s", [?REOPEN_MS div 1000]),
+    emq_plugin_kafka_log:error("librdkafka has given up this producer (see above); a new one is opened in ~b s", [?REOPEN_MS div 1000]),
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
     State#state{reopening = true};
 replace_failed(_Status, State) ->
@@ -227,65 +235,29 @@ reopen({fatal, _Settings}, State) -> reopened(emq_plugin_kafka_nif:reopen(), Sta
 reopen(_Status, State) -> State#state{reopening = false}.
 
 reopened(ok, State) ->
-    ok = log("a new producer is open", []),
+    ok = emq_plugin_kafka_log:error("a new producer is open", []),
     State#state{reopening = false};
 reopened({error, Problems}, State) ->
-    lists:foreach(fun(Problem) -> log("no new producer: ~ts", [Problem]) end, Problems),
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("no new producer: ~ts", [Problem]) end, Problems),
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
     State.
 
-running({fatal, Settings}) ->
-    #{state => degraded, problems => [<<"librdkafka has given up this producer">>], settings => Settings};
-running({open, Settings}) ->
+answer(#state{problems = []} = State) -> open_status(emq_plugin_kafka_nif:status(), State);
+answer(#state{problems = Problems}) -> #{state => degraded, problems => Problems, settings => []}.
+
+%% Why nothing is forwarded.
+degrading(#{state := degraded, problems := Problems}) -> Problems;
+degrading(#{state := _}) -> [].
+
+open_status({fatal, Settings}, _State) ->
+    #{state => degraded, problems => [<<"librdkafka has given up this producer; a new one will be opened">>], settings => Settings};
+open_status({open, Settings}, #state{stopping = true}) ->
+    #{state => suspended, problems => [], settings => Settings};
+open_status({open, Settings}, _State) ->
     #{state => running, problems => unwatched(emq_plugin_kafka_nif:listening()), settings => Settings};
-running(closed) ->
+open_status(closed, _State) ->
     #{state => stopped, problems => [], settings => []}.
 
 %% Records are forwarded all the same.
 unwatched({error, Problem}) -> [Problem];
 unwatched(_OffOrAt) -> [].
-
-%% The application environment as text, for the one place that checks it.
--spec settings([{atom(), term()}]) -> [emq_plugin_kafka_nif:setting()].
-settings(Env) ->
-    lists:append([setting(Name, Value) || {Name, Value} <- Env]).
-
-%% OTP's own key, in every application's environment.
-setting(included_applications, _) ->
-    [];
-%% Lists of settings that have names of their own: librdkafka's properties, and rules by event and name.
-setting(rdkafka, Properties) when is_list(Properties) ->
-    [named(<<"rdkafka.">>, Property) || Property <- Properties];
-setting(hooks, Rules) when is_list(Rules) ->
-    [named(<<"hook.">>, Rule) || Rule <- Rules];
-%% Unset in the dashboard.
-setting(dead_letter_topic, "") ->
-    [];
-setting(Name, Value) ->
-    [{atom_to_binary(Name, utf8), text(Value)}].
-
-named(Prefix, {Name, Value}) -> {<<Prefix/binary, (text(Name))/binary>>, text(Value)};
-named(Prefix, Other) -> {Prefix, text(Other)}.
-
-text(Value) when is_binary(Value) -> Value;
-text(Value) when is_atom(Value) -> atom_to_binary(Value, utf8);
-text(Value) when is_integer(Value) -> integer_to_binary(Value);
-%% cuttlefish reads the size 1.5GB as a float.
-text(Value) when is_float(Value) -> integer_to_binary(trunc(Value));
-text(Value) -> printed(io_lib:printable_unicode_list(Value), Value).
-
-printed(true, Text) -> unicode:characters_to_binary(Text);
-printed(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).
-
-%% Logging. error_logger's error_msg is the one call that reaches the log of every EMQ; its warnings are off by default.
-
--spec log(io:format(), [term()]) -> ok.
-log(Format, Args) ->
-    error_logger:error_msg("emq_plugin_kafka: ~ts~n", [emq_plugin_kafka_text:printable(io_lib:format(Format, Args))]).
-
-report(#state{report = Report} = State) ->
-    {Lines, Next} = emq_plugin_kafka_report:next(erlang:monotonic_time(millisecond),
-                                                 emq_plugin_kafka_nif:take_notices(), emq_plugin_kafka_nif:stats(),
-                                                 Report),
-    lists:foreach(fun(Line) -> log("~ts", [Line]) end, Lines),
-    State#state{report = Next}.

@@ -4,16 +4,19 @@
 %% is told, too. Lost records, and publishers that got no PUBACK, are told every ten seconds at most, with counts.
 -module(emq_plugin_kafka_report).
 
--export([new/1, next/4]).
--export_type([report/0]).
+-export([new/2, next/5, failures/1]).
+-export_type([report/0, places/0]).
 
 -define(NOTICES_EVERY_MS, 60000).
 -define(LOSSES_EVERY_MS, 10000).
+%% Of many rules or topics that lose records, those that lose most are named.
+-define(MAX_PLACES, 5).
 
 -record(report, {%% By kind: when it was last told, and how many were not told since.
                  notices = #{} :: #{binary() => {Told :: integer(), Untold :: non_neg_integer()}},
                  %% The losses as they were last told, and when.
                  losses :: losses(),
+                 places :: places(),
                  losses_told = never :: integer() | never,
                  %% The same of publishers whose record was not safe in time.
                  refusals :: losses(),
@@ -24,38 +27,51 @@
 
 -opaque report() :: #report{}.
 -type losses() :: #{binary() => non_neg_integer()}.
+%% Where records were lost: by rule (on their way in) and by Kafka topic (refused by Kafka).
+-type places() :: #{rules := losses(), topics := losses()}.
 
 %% What has happened so far is no news.
--spec new(emq_plugin_kafka_nif:stats()) -> report().
-new(#{success := Success} = Stats) ->
-    #report{losses = losses(Stats), refusals = refusals(Stats), success = Success}.
+-spec new(emq_plugin_kafka_nif:stats(), places()) -> report().
+new(#{success := Success} = Stats, Places) ->
+    #report{losses = losses(Stats), places = Places, refusals = refusals(Stats), success = Success}.
 
--spec next(Now :: integer(), [emq_plugin_kafka_nif:notice()], emq_plugin_kafka_nif:stats(), report()) ->
-          {[unicode:chardata()], report()}.
-next(Now, Notices, Stats, Report) ->
+-spec next(Now :: integer(), [emq_plugin_kafka_nif:notice()], emq_plugin_kafka_nif:stats(), places(), report()) ->
+          {[{emq_plugin_kafka_log:level(), unicode:chardata()}], report()}.
+next(Now, Notices, Stats, Places, Report) ->
     {NoticeLines, AfterNotices} = lists:mapfoldl(fun(Notice, R) -> notice(Now, Notice, R) end, Report, Notices),
     {EndLines, AfterEnd} = ended(Notices, Stats, AfterNotices),
-    {LossLines, AfterLosses} = lost(Now, Stats, AfterEnd),
+    {LossLines, AfterLosses} = lost(Now, Stats, Places, AfterEnd),
     {RefusalLines, Next} = refused(Now, Stats, AfterLosses),
     {lists:append(NoticeLines) ++ EndLines ++ LossLines ++ RefusalLines, forget(Now, Next)}.
 
-notice(Now, {Kind, Text, Count}, #report{notices = Told} = Report) ->
+notice(Now, {Level, Kind, Text, Count}, #report{notices = Told} = Report) ->
     case maps:get(Kind, Told, never) of
         {At, Untold} when Now - At < ?NOTICES_EVERY_MS ->
             {[], Report#report{notices = Told#{Kind => {At, Untold + Count}}}};
         {_At, Untold} ->
-            {[[Text, more(Untold + Count - 1)]], told(Now, Kind, Report)};
+            {[{Level, [Text, more(Untold + Count - 1)]}], told(Now, Level, Kind, Report)};
         never ->
-            {[[Text, more(Count - 1)]], told(Now, Kind, Report)}
+            {[{Level, [Text, more(Count - 1)]}], told(Now, Level, Kind, Report)}
     end.
 
-%% That an earlier life left records in the spool, or that a setting is unwise, is no failure, whose end would be told.
-told(Now, <<"setting ", _/binary>> = Kind, #report{notices = Told} = Report) ->
-    Report#report{notices = Told#{Kind => {Now, 0}}};
-told(Now, <<"spool recovery", _/binary>> = Kind, #report{notices = Told} = Report) ->
-    Report#report{notices = Told#{Kind => {Now, 0}}};
+told(Now, Level, Kind, Report) ->
+    failing(is_failure(Level, Kind), told(Now, Kind, Report)).
+
+failing(true, Report) -> Report#report{failing = true};
+failing(false, Report) -> Report.
+
 told(Now, Kind, #report{notices = Told} = Report) ->
-    Report#report{notices = Told#{Kind => {Now, 0}}, failing = true}.
+    Report#report{notices = Told#{Kind => {Now, 0}}}.
+
+%% The texts of notices that tell of something that does not work.
+-spec failures([emq_plugin_kafka_nif:notice()]) -> [binary()].
+failures(Notices) ->
+    [Text || {Level, Kind, Text, _Count} <- Notices, is_failure(Level, Kind)].
+
+%% That an earlier life left records in the spool, or that a setting is unwise, is none.
+is_failure(error, <<"setting ", _/binary>>) -> false;
+is_failure(error, <<"spool recovery", _/binary>>) -> false;
+is_failure(Level, _Kind) -> Level =:= error.
 
 more(0) -> "";
 more(Count) -> io_lib:format(" (and ~b more like that)", [Count]).
@@ -64,15 +80,33 @@ more(Count) -> io_lib:format(" (and ~b more like that)", [Count]).
 forget(Now, #report{notices = Told} = Report) ->
     Report#report{notices = maps:filter(fun(_Kind, {At, _Untold}) -> Now - At < 2 * ?NOTICES_EVERY_MS end, Told)}.
 
-%% The end of a failure is that Kafka takes records while librdkafka has nothing more to say.
+%% The end of a failure is that Kafka takes records while librdkafka has nothing more to say. Told where the beginning was told.
 ended([], #{success := Success}, #report{failing = true, success = Before} = Report) when Success > Before ->
-    {["Kafka takes records again"], Report#report{failing = false, success = Success}};
+    {[{error, "Kafka takes records again"}], Report#report{failing = false, success = Success}};
 ended(_Notices, #{success := Success}, Report) ->
     {[], Report#report{success = Success}}.
 
-lost(Now, Stats, #report{losses = Before, losses_told = Told} = Report) ->
+lost(Now, Stats, Places, #report{losses = Before, losses_told = Told} = Report) ->
     {Lines, Losses, NowTold} = counts("records lost: ", Now, losses(Stats), Before, Told),
-    {Lines, Report#report{losses = Losses, losses_told = NowTold}}.
+    with_places(Lines, Places, Report#report{losses = Losses, losses_told = NowTold}).
+
+with_places([], _Places, Report) ->
+    {[], Report};
+with_places([{Level, Line}], #{rules := Rules, topics := Topics} = Places, #report{places = Before} = Report) ->
+    {[{Level, [Line, grown("; by rule: ", Rules, maps:get(rules, Before)),
+               grown("; refused by topic: ", Topics, maps:get(topics, Before))]}], Report#report{places = Places}}.
+
+%% Which have grown, and by how much, those that grew most first.
+grown(Title, Counts, Before) ->
+    Grown = [{maps:get(Name, Before, 0) - Count, Name} || {Name, Count} <- maps:to_list(Counts), Count > maps:get(Name, Before, 0)],
+    named(Title, lists:sublist(lists:sort(Grown), ?MAX_PLACES), max(0, length(Grown) - ?MAX_PLACES)).
+
+named(_Title, [], 0) -> "";
+named(Title, Grown, More) ->
+    [Title, lists:join(", ", [[Name, " ", integer_to_list(-Less)] || {Less, Name} <- Grown]), others(More)].
+
+others(0) -> "";
+others(More) -> io_lib:format(" and ~b others", [More]).
 
 refused(Now, Stats, #report{refusals = Before, refusals_told = Told} = Report) ->
     {Lines, Refusals, NowTold} = counts("publishers whose record was not safe in time: ", Now, refusals(Stats), Before, Told),
@@ -85,7 +119,7 @@ counts(Title, Now, Counts, Before, Told) ->
     case [[Reason, " ", integer_to_list(Count - maps:get(Reason, Before, 0))]
           || {Reason, Count} <- lists:sort(maps:to_list(Counts)), Count > maps:get(Reason, Before, 0)] of
         [] -> {[], Before, Told};
-        New -> {[[Title, lists:join(", ", New)]], Counts, Now}
+        New -> {[{error, [Title, lists:join(", ", New)]}], Counts, Now}
     end.
 
 losses(#{dropped_by := Dropped, failed_by := Failed}) ->

@@ -3,7 +3,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
--define(FAIL, {<<"FAIL">>, <<"connection refused">>, 1}).
+-define(FAIL, {error, <<"FAIL">>, <<"connection refused">>, 1}).
 
 stats(Success, Dropped) ->
     #{success => Success, dropped_by => #{queue_full => Dropped, closed => 0}, failed_by => #{<<"too_large">> => Dropped},
@@ -11,10 +11,15 @@ stats(Success, Dropped) ->
 
 %% Lines as text, and the report after them.
 next(Now, Notices, Stats, Report) ->
-    {Lines, Next} = emq_plugin_kafka_report:next(Now, Notices, Stats, Report),
-    {[unicode:characters_to_binary(Line) || Line <- Lines], Next}.
+    next(Now, Notices, Stats, nowhere(), Report).
 
-new() -> emq_plugin_kafka_report:new(stats(0, 0)).
+next(Now, Notices, Stats, Places, Report) ->
+    {Lines, Next} = emq_plugin_kafka_report:next(Now, Notices, Stats, Places, Report),
+    {[unicode:characters_to_binary(Line) || {error, Line} <- Lines], Next}.
+
+new() -> emq_plugin_kafka_report:new(stats(0, 0), nowhere()).
+
+nowhere() -> #{rules => #{}, topics => #{}}.
 
 an_hour_of_outage_takes_a_line_a_minute_test() ->
     {Lines, _} = lists:foldl(fun(Second, {Lines, Report}) ->
@@ -25,7 +30,7 @@ an_hour_of_outage_takes_a_line_a_minute_test() ->
     ?assertEqual([<<"connection refused">>, <<"connection refused (and 59 more like that)">>], lists:sublist(Lines, 2)).
 
 kinds_are_told_apart_test() ->
-    {Lines, _} = next(0, [?FAIL, {<<"SSL">>, <<"bad certificate">>, 3}], stats(0, 0), new()),
+    {Lines, _} = next(0, [?FAIL, {error, <<"SSL">>, <<"bad certificate">>, 3}], stats(0, 0), new()),
     ?assertEqual([<<"connection refused">>, <<"bad certificate (and 2 more like that)">>], Lines).
 
 the_end_of_an_outage_is_told_once_test() ->
@@ -73,11 +78,28 @@ every_reason_of_a_drop_is_told_by_its_name_test() ->
     ?assertEqual(<<"records lost: dropped.corrupt 3, dropped.spool_error 2, dropped.spool_full 1, dropped.waiters_full 4">>, Line).
 
 losses_of_earlier_lives_are_no_news_test() ->
-    Report = emq_plugin_kafka_report:new(stats(0, 100)),
+    Report = emq_plugin_kafka_report:new(stats(0, 100), nowhere()),
     ?assertMatch({[], _}, next(0, [], stats(0, 100), Report)).
 
 what_was_not_heard_of_for_long_is_forgotten_test() ->
-    {_, A} = next(0, [{integer_to_binary(N), <<"x">>, 1} || N <- lists:seq(1, 100)], stats(0, 0), new()),
+    {_, A} = next(0, [{error, integer_to_binary(N), <<"x">>, 1} || N <- lists:seq(1, 100)], stats(0, 0), new()),
     {_, B} = next(120000, [], stats(0, 0), A),
     {_, Fresh} = next(0, [?FAIL], stats(0, 0), new()),
     ?assert(erts_debug:flat_size(B) < erts_debug:flat_size(Fresh)).
+
+losses_are_told_with_their_rules_and_topics_test() ->
+    Places = fun(One, Topic) -> #{rules => #{<<"message.publish.1">> => One, <<"client.connected.1">> => 0}, topics => #{<<"t">> => Topic}} end,
+    {[First], A} = next(0, [], stats(0, 3), Places(3, 3), new()),
+    ?assertEqual(<<"records lost: dropped.queue_full 3, failed.too_large 3; by rule: message.publish.1 3; refused by topic: t 3">>, First),
+    {[Second], _} = next(20000, [], stats(0, 5), Places(5, 3), A),
+    ?assertEqual(<<"records lost: dropped.queue_full 2, failed.too_large 2; by rule: message.publish.1 2">>, Second).
+
+of_many_topics_those_that_lose_most_are_told_test() ->
+    Topics = maps:from_list([{<<"t", (integer_to_binary(N))/binary>>, N} || N <- lists:seq(1, 1000)]),
+    {[Line], _} = next(0, [], stats(0, 1), #{rules => #{}, topics => Topics}, new()),
+    ?assertMatch({match, _}, re:run(Line, "; refused by topic: t1000 1000, t999 999, t998 998, t997 997, t996 996 and 995 others$")).
+
+warnings_are_no_failure_whose_end_is_told_test() ->
+    {Lines, A} = emq_plugin_kafka_report:next(0, [{warning, <<"W">>, <<"slow">>, 2}, {info, <<"I">>, <<"fyi">>, 1}], stats(5, 0), nowhere(), new()),
+    ?assertMatch([{warning, _}, {info, _}], Lines),
+    {[], _} = next(1000, [], stats(6, 0), A).

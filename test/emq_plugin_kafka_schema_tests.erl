@@ -25,7 +25,7 @@ environment(Settings) ->
 %% The settings as the plugin reads them from an environment.
 checked(Env) ->
     application:load(emq_plugin_kafka),
-    emq_plugin_kafka_nif:check(emq_plugin_kafka_producer:settings(maps:to_list(Env))).
+    emq_plugin_kafka_nif:check(emq_plugin_kafka_settings:of_environment(maps:to_list(Env))).
 
 defaults() ->
     #{server => "127.0.0.1:9092", topic => "test", topic_max_dynamic => 1000, format => json, encode_payload => auto, produce => async,
@@ -186,7 +186,7 @@ a_property_with_an_empty_value_is_none_test() ->
 an_empty_dead_letter_topic_is_none_test() ->
     Env = environment([{"dead_letter.topic", ""}]),
     ?assertEqual((defaults())#{dead_letter_topic => ""}, Env),
-    ?assertNot(lists:keymember(<<"dead_letter_topic">>, 1, emq_plugin_kafka_producer:settings(maps:to_list(Env)))),
+    ?assertNot(lists:keymember(<<"dead_letter_topic">>, 1, emq_plugin_kafka_settings:of_environment(maps:to_list(Env)))),
     ?assertMatch({ok, _}, checked(Env)).
 
 %% Through schema and library.

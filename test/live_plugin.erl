@@ -5,7 +5,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([start/2, home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
-         publishers/2, stopped/1, get_config/1, put_config/2]).
+         publishers/2, stopped/1, get_config/1, put_config/2, http/4]).
 
 -define(APP, emq_plugin_kafka).
 

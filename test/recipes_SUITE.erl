@@ -116,7 +116,7 @@ run(Title, Calls) ->
 
 %% Without a spool, so that a close waits until Kafka has the records.
 open(Environment) ->
-    emq_plugin_kafka_nif:open(emq_plugin_kafka_producer:settings(lists:keystore(spool, 1, Environment, {spool, off})),
+    emq_plugin_kafka_nif:open(emq_plugin_kafka_settings:of_environment(lists:keystore(spool, 1, Environment, {spool, off})),
                               <<"emq@127.0.0.1">>).
 
 made(Calls) ->

@@ -61,11 +61,15 @@ rustler::atoms! {
     left_behind,
     waiters_full,
     // What the command line is told.
+    warning,
+    info,
     none,
     version,
     librdkafka,
     config_hash,
     modes,
+    linger_ms,
+    spool_room,
     timeout,
     replaced,
     // What `emq_plugin_kafka_event` makes of hook calls.

@@ -348,6 +348,15 @@ impl Settings {
         topics
     }
 
+    /// How long a record may wait for others of its batch, whichever setting says so.
+    #[must_use]
+    pub fn linger_ms(&self) -> Option<u64> {
+        let config = self.client_config().create_native_config().ok()?;
+        // As librdkafka knows it: it has a second name for it.
+        let linger: f64 = config.get("linger.ms").ok()?.parse().ok()?;
+        u64::try_from(Duration::try_from_secs_f64(linger / 1000.0).ok()?.as_millis()).ok()
+    }
+
     /// The rules that have another mode than the setting `produce`, by name, and theirs.
     #[must_use]
     pub fn other_modes(&self) -> Vec<(String, String)> {

@@ -11,6 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::dead_letter::Verdict;
 use crate::metrics::{Home, Latencies};
+use crate::notices::Level;
 use crate::produce::{Client, cost};
 use crate::reports::{Content, Report, Reports};
 use crate::rounds::Round;
@@ -262,7 +263,8 @@ fn log(client: &Client, level: i32, facility: &str, message: &str) {
         // Read for the sake of those that were told in other words.
         5.. if !client.talkative => {}
         // Asked for by the operator, who wants to see each.
-        5.. => client.shared.notices.push_minor(&text, text.clone()),
+        5.. => client.shared.notices.push_at(Level::Info, &text, text.clone()),
+        4 => client.shared.notices.push_at(Level::Warning, facility, text),
         _ => client.shared.notices.push(facility, text),
     }
 }
@@ -296,11 +298,20 @@ fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
 #[must_use]
 pub fn error_name(code: RDKafkaErrorCode) -> String {
     let mut name = String::new();
-    for c in format!("{code:?}").chars() {
-        if c.is_ascii_uppercase() && !name.is_empty() {
+    let shown = format!("{code:?}");
+    let mut previous = None;
+    let mut characters = shown.chars().peekable();
+    while let Some(c) = characters.next() {
+        // An abbreviation, as in `SSL`, is one word.
+        let begins = c.is_ascii_uppercase()
+            && previous.is_some_and(|before: char| {
+                before.is_ascii_lowercase() || characters.peek().is_some_and(char::is_ascii_lowercase)
+            });
+        if begins {
             name.push('_');
         }
         name.push(c.to_ascii_lowercase());
+        previous = Some(c);
     }
     name
 }
@@ -351,5 +362,7 @@ mod tests {
     fn errors_have_names_like_drop_reasons() {
         assert_eq!(error_name(RDKafkaErrorCode::TopicAuthorizationFailed), "topic_authorization_failed");
         assert_eq!(error_name(RDKafkaErrorCode::MessageTimedOut), "message_timed_out");
+        assert_eq!(error_name(RDKafkaErrorCode::SSL), "ssl");
+        assert_eq!(error_name(RDKafkaErrorCode::UnsupportedSASLMechanism), "unsupported_sasl_mechanism");
     }
 }

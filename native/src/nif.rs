@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::event::Event;
 use crate::handle::{Closed, Handle, ReloadError, Status};
 use crate::metrics::DropReason;
+use crate::notices::Level;
 use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};
 use crate::waiters::{Answer, Caller, WaiterId};
@@ -333,9 +334,15 @@ fn hooks(env: Env<'_>) -> Term<'_> {
     HANDLE.events().into_iter().map(hook_atom).collect::<Vec<_>>().encode(env)
 }
 
-/// Takes what waits to be logged: `[{Kind, Text, Count}]`.
+/// Takes what waits to be logged: `[{Level, Kind, Text, Count}]`.
 #[rustler::nif]
 fn take_notices(env: Env<'_>) -> Term<'_> {
     let notices = HANDLE.notices().take();
-    notices.into_iter().map(|notice| (notice.kind, notice.text, notice.count)).collect::<Vec<_>>().encode(env)
+    let level = |level| match level {
+        Level::Error => atoms::error(),
+        Level::Warning => atoms::warning(),
+        Level::Info => atoms::info(),
+    };
+    let terms = notices.into_iter().map(|notice| (level(notice.level), notice.kind, notice.text, notice.count));
+    terms.collect::<Vec<_>>().encode(env)
 }

@@ -9,11 +9,24 @@ use std::sync::{Mutex, PoisonError};
 /// How many kinds wait at most. librdkafka has some dozens; more come only while it is being debugged.
 const MAX_KINDS: usize = 100;
 
+/// How grave it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something does not work.
+    Error,
+    /// Something may come of it.
+    Warning,
+    /// For who wants to know.
+    Info,
+}
+
 /// A notice of one kind: how often it came since the last look, and its latest text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What tells it from others, such as librdkafka's name of a log line.
     pub kind: String,
+    /// The latest one's level.
+    pub level: Level,
     /// The latest text.
     pub text: String,
     /// How often it came.
@@ -22,34 +35,32 @@ pub struct Notice {
 
 /// Notices not yet read, by kind.
 #[derive(Debug, Default)]
-pub struct Notices(Mutex<BTreeMap<String, (String, u64)>>);
+pub struct Notices(Mutex<BTreeMap<String, (Level, String, u64)>>);
 
 impl Notices {
-    /// Adds a notice. What finds no room is left out: a hundred others are there to tell the story.
+    /// Adds an error, as `push_at`.
     pub fn push(&self, kind: &str, text: String) {
-        self.push_within(MAX_KINDS, kind, text);
+        self.push_at(Level::Error, kind, text);
     }
 
-    /// Adds a notice that is no trouble, such as a line of librdkafka's that the operator asked for: half the room stays for
-    /// those that are.
-    pub fn push_minor(&self, kind: &str, text: String) {
-        self.push_within(MAX_KINDS / 2, kind, text);
-    }
-
-    fn push_within(&self, kinds: usize, kind: &str, text: String) {
+    /// Adds a notice. What finds no room is left out: a hundred others are there to tell the story. What is no trouble, such as a
+    /// line of librdkafka's that the operator asked for, leaves half the room to what is.
+    pub fn push_at(&self, level: Level, kind: &str, text: String) {
+        let kinds = if level == Level::Error { MAX_KINDS } else { MAX_KINDS / 2 };
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((latest, count)) = waiting.get_mut(kind) {
+        if let Some((latest_level, latest, count)) = waiting.get_mut(kind) {
+            *latest_level = level;
             *latest = text;
             *count += 1;
         } else if waiting.len() < kinds {
-            waiting.insert(kind.to_owned(), (text, 1));
+            waiting.insert(kind.to_owned(), (level, text, 1));
         }
     }
 
     /// Takes all notices.
     pub fn take(&self) -> Vec<Notice> {
         let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().map(|(kind, (text, count))| Notice { kind, text, count }).collect()
+        waiting.into_iter().map(|(kind, (level, text, count))| Notice { kind, level, text, count }).collect()
     }
 }
 
@@ -62,7 +73,7 @@ mod tests {
         let notices = Notices::default();
         notices.push("FAIL", "first".into());
         notices.push("FAIL", "second".into());
-        let notice = Notice { kind: "FAIL".into(), text: "second".into(), count: 2 };
+        let notice = Notice { kind: "FAIL".into(), level: Level::Error, text: "second".into(), count: 2 };
         assert_eq!(notices.take(), [notice]);
         assert_eq!(notices.take(), []);
     }
@@ -71,7 +82,7 @@ mod tests {
     fn what_was_asked_for_leaves_room_for_trouble() {
         let notices = Notices::default();
         for n in 0..2 * MAX_KINDS {
-            notices.push_minor(&n.to_string(), String::new());
+            notices.push_at(Level::Info, &n.to_string(), String::new());
         }
         notices.push("trouble", String::new());
         assert!(notices.take().iter().any(|notice| notice.kind == "trouble"));

@@ -213,7 +213,8 @@ fn visit(settings: &Settings, topic: &KafkaTopic, name: &str, deadline: Instant)
     loop {
         let looked = client.look(deadline);
         let state = client.seen.state_of(name);
-        if looked && state == Some("UP") {
+        // Only Kafka itself names brokers: it was asked through this server, whatever librdkafka made of the connection since.
+        if looked && (state == Some("UP") || !client.seen.brokers().is_empty()) {
             server.passed.extend(secured);
             server.passed.push(Step::Kafka);
             break;
@@ -242,22 +243,34 @@ fn secured_steps(settings: &Settings) -> Vec<Step> {
 /// The record itself.
 fn send(settings: &Settings, topic: &KafkaTopic, node: &str, deadline: Instant) -> (Result<Delivered, Problem>, Seen) {
     let begun = Instant::now();
+    let user = user(settings);
     let mut client = match Client::open(settings, &settings.servers, topic, deadline) {
         Ok(client) => client,
         Err(error) => return (Err(Problem::settings(&error.to_string())), Seen::default()),
     };
     if let Err(error) = client.send(MARK, &value(node)) {
         let seen = client.end();
-        return (Err(seen.problem_of_record(topic.as_str(), error)), seen);
+        return (Err(seen.problem_of_record(topic.as_str(), &user, error)), seen);
     }
     while client.seen.report.is_none() && client.look(deadline + Duration::from_millis(500)) {}
     let seen = client.end();
     let outcome = match seen.report {
         Some(Ok((partition, offset))) => Ok(Delivered { partition, offset, took: begun.elapsed() }),
-        Some(Err(error)) => Err(seen.problem_of_record(topic.as_str(), error)),
-        None => Err(seen.problem_of_record(topic.as_str(), rdkafka::error::RDKafkaErrorCode::MessageTimedOut)),
+        Some(Err(error)) => Err(seen.problem_of_record(topic.as_str(), &user, error)),
+        None => Err(seen.problem_of_record(topic.as_str(), &user, rdkafka::error::RDKafkaErrorCode::MessageTimedOut)),
     };
     (outcome, seen)
+}
+
+/// Who Kafka takes the plugin for, as its access rules name it.
+fn user(settings: &Settings) -> String {
+    let config = settings.client_config();
+    let sasl = secured_steps(settings).contains(&Step::Login);
+    match config.get("sasl.username") {
+        Some(name) if sasl => name.to_owned(),
+        None if !sasl && config.get("ssl.certificate.location").is_none() => "ANONYMOUS".to_owned(),
+        _ => "NAME".to_owned(),
+    }
 }
 
 /// Says what it is, to whoever reads the topic.

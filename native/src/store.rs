@@ -40,6 +40,17 @@ pub enum Until {
 /// Who waits for a record, if anybody, and for what.
 pub type Want = Option<(WaiterId, Until)>;
 
+/// Where the spool is and how much new records may take there, in whole segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// The directory, as it is configured.
+    pub dir: PathBuf,
+    /// Bytes of segments with records.
+    pub occupied: u64,
+    /// Bytes that these may reach.
+    pub limit: u64,
+}
+
 /// What was in the spool at some time: the last record of each log.
 pub struct Mark {
     main: u64,
@@ -298,6 +309,13 @@ impl Store {
                 state: if main.state == State::Ok { handover.state } else { main.state },
             },
         }
+    }
+
+    /// What new records take of what they may: a part of `spool.max_size` is set aside for what a stop hands over.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        let (occupied, limit) = self.main.occupied();
+        Room { dir: self.settings.dir.clone(), occupied, limit }
     }
 
     /// Writes everything to disk and lets go of the directory.

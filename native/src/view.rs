@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::pipeline::{Pipeline, RuleReport};
 use crate::shared::Shared;
 use crate::statistics::Statistics;
+use crate::store::Room;
 
 /// What callers enter: exchanged when nobody of those who are inside may see what comes.
 pub struct Gate(pub Arc<Pipeline>);
@@ -52,5 +53,12 @@ impl View {
     pub fn spool(&self) -> Option<Stats> {
         let gate = self.gate.load();
         gate.as_deref().and_then(|Gate(pipeline)| pipeline.intake().store().map(|store| store.stats()))
+    }
+
+    /// How much room the spool has. None where there is none.
+    #[must_use]
+    pub fn spool_room(&self) -> Option<Room> {
+        let gate = self.gate.load();
+        gate.as_deref().and_then(|Gate(pipeline)| pipeline.intake().store().map(|store| store.room()))
     }
 }

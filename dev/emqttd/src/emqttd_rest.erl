@@ -74,6 +74,13 @@ handle("PUT", ["nodes", Node, "plugin_configs", Plugin], Parameters) ->
         ok -> restart(lists:keyfind(list_to_atom(Plugin), #mqtt_plugin.name, emqttd_plugins:list()));
         error -> {error, [{code, 102}]}
     end;
+%% Title and summary must be lists, as in EMQ, although setting an alarm takes binaries, too.
+handle("GET", ["nodes", Node, "alarms"], _) ->
+    ok = this(Node),
+    {ok, [[{id, Id}, {severity, Severity}, {title, list_to_binary(Title)}, {summary, list_to_binary(Summary)},
+           {occurred_at, list_to_binary(calendar:system_time_to_rfc3339(timestamp(Timestamp)))}]
+          || #mqtt_alarm{id = Id, severity = Severity, title = Title, summary = Summary, timestamp = Timestamp}
+                 <- emqttd_alarm:get_alarms()]};
 handle("POST", ["mqtt", "publish"], Parameters) ->
     [From, Qos, Payload, Topic] =
         [proplists:get_value(Key, Parameters, Default)
@@ -82,6 +89,9 @@ handle("POST", ["mqtt", "publish"], Parameters) ->
     true = emqttd_topic:valid_name(Topic),
     _ = emqttd:publish(emqttd_message:make(From, Qos, Topic, Payload)),
     {ok, []}.
+
+timestamp({MegaSeconds, Seconds, _MicroSeconds}) ->
+    MegaSeconds * 1000000 + Seconds.
 
 this(Node) ->
     Node = atom_to_list(node()),

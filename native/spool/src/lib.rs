@@ -280,6 +280,14 @@ impl Spool {
         self.shared.acknowledged(watermark, result);
     }
 
+    /// Bytes that the segments with records take, and how many all of them may. Files that wait for their next use are not
+    /// in it.
+    #[must_use]
+    pub fn occupied(&self) -> (u64, u64) {
+        let segments = lock(&self.shared.log).segments.len() as u64;
+        (segments * self.shared.config.segment_size, self.shared.config.max_size)
+    }
+
     /// The number of the last record that was appended.
     #[must_use]
     pub fn last(&self) -> u64 {

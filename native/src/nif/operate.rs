@@ -11,6 +11,7 @@ use super::{HANDLE, apart, parse_settings};
 use crate::atoms;
 use crate::flush::FlushError;
 use crate::probe::{self, Delivered, Problem};
+use crate::store::Room;
 
 /// Sends one record by a client of its own: `{ok, Report}`, whatever the report says, or `{error, [Problem]}` for settings that
 /// cannot be used. An empty topic is the configured one.
@@ -41,6 +42,19 @@ fn flush(env: Env<'_>, timeout_ms: u64) -> Term<'_> {
         Err(FlushError::Timeout(left)) => (atoms::error(), (atoms::timeout(), left)).encode(env),
         Err(FlushError::Closed) => (atoms::error(), atoms::closed()).encode(env),
         Err(FlushError::Replaced) => (atoms::error(), atoms::replaced()).encode(env),
+    }
+}
+
+#[derive(NifMap)]
+struct RoomMap {
+    dir: String,
+    occupied: u64,
+    limit: u64,
+}
+
+impl From<Room> for RoomMap {
+    fn from(room: Room) -> Self {
+        Self { dir: room.dir.display().to_string(), occupied: room.occupied, limit: room.limit }
     }
 }
 
@@ -118,11 +132,12 @@ impl From<Problem> for ProblemMap {
     }
 }
 
-/// What this library is and what it was told: versions, the hash of the settings in force, and the rules that have a mode of their
-/// own.
+/// What this library is and what it was told: versions, the hash of the settings in force, the rules that have a mode of their own,
+/// how long records linger, and what room the spool has.
 #[rustler::nif]
 fn about(env: Env<'_>) -> NifResult<Term<'_>> {
     let settings = HANDLE.settings();
+    let linger = settings.as_ref().and_then(crate::config::Settings::linger_ms).unwrap_or(0);
     let modes = settings.as_ref().map(crate::config::Settings::other_modes).unwrap_or_default();
     let modes: BTreeMap<String, String> = modes.into_iter().collect();
     let hash = settings.map_or_else(|| atoms::none().encode(env), |settings| settings.fingerprint().encode(env));
@@ -133,6 +148,8 @@ fn about(env: Env<'_>) -> NifResult<Term<'_>> {
             (atoms::librdkafka(), rdkafka::util::get_rdkafka_version().1.encode(env)),
             (atoms::config_hash(), hash),
             (atoms::modes(), Term::map_from_pairs(env, &Vec::from_iter(&modes))?),
+            (atoms::linger_ms(), linger.encode(env)),
+            (atoms::spool_room(), HANDLE.view().spool_room().map(RoomMap::from).encode(env)),
         ],
     )
 }

@@ -133,15 +133,15 @@ impl Seen {
 
     /// Why the record did not arrive, although a server answers.
     #[must_use]
-    pub fn problem_of_record(&self, topic: &str, code: Code) -> Problem {
-        let words = code.to_string();
+    pub fn problem_of_record(&self, topic: &str, user: &str, code: Code) -> Problem {
+        let words = words(code);
         let of = |kind, advice: &str| Problem::of_code(kind, code, &words, advice);
         match code {
             Code::MessageTimedOut => self.problem_of_silence(topic),
             Code::TopicAuthorizationFailed => of(
                 Kind::Authorisation,
                 &format!(
-                    "let this user write to the topic: kafka-acls --add --allow-principal User:NAME --operation Write \
+                    "let this user write to the topic: kafka-acls --add --allow-principal User:{user} --operation Write \
                      --operation Describe --topic {topic}"
                 ),
             ),
@@ -195,6 +195,17 @@ impl Seen {
 }
 
 const REPLICAS_ADVICE: &str = "start Kafka's other brokers, or lower the topic's min.insync.replicas";
+
+/// librdkafka's words for a code, which say whose error it is.
+fn words(code: Code) -> String {
+    let shown = code.to_string();
+    let words = shown.strip_prefix(&format!("{code:?} (")).and_then(|words| words.strip_suffix(')')).unwrap_or(&shown);
+    match words.split_once(": ") {
+        Some(("Broker", words)) => format!("Kafka says: {words}"),
+        Some(("Local", words)) => format!("librdkafka says: {words}"),
+        _ => words.to_owned(),
+    }
+}
 
 /// An error of a connection. Others are of the client, and are told otherwise.
 fn connection_problem(code: Code, text: &str, lost_advice: &str, lost: Kind) -> Option<Problem> {
@@ -257,15 +268,22 @@ mod tests {
             (Code::NotEnoughReplicas, Kind::Record),
             (Code::InvalidRecord, Kind::Record),
         ] {
-            let problem = seen(&[], "{}").problem_of_record("t", code);
+            let problem = seen(&[], "{}").problem_of_record("t", "u", code);
             assert_eq!((problem.kind, problem.error), (kind, error_name(code)));
         }
     }
 
     #[test]
+    fn whose_words_they_are_is_told() {
+        assert_eq!(words(Code::TopicAuthorizationFailed), "Kafka says: Topic authorization failed");
+        assert_eq!(words(Code::UnknownTopic), "librdkafka says: Unknown topic");
+    }
+
+    #[test]
     fn silence_is_explained_by_what_was_seen() {
-        let kind =
-            |errors: &[Code], statistics| seen(errors, statistics).problem_of_record("t", Code::MessageTimedOut).kind;
+        let kind = |errors: &[Code], statistics| {
+            seen(errors, statistics).problem_of_record("t", "u", Code::MessageTimedOut).kind
+        };
         assert_eq!(kind(&[], "{}"), Kind::Timeout);
         assert_eq!(kind(&[Code::Resolve], "{}"), Kind::Dns, "a name that Kafka advertises");
         assert_eq!(kind(&[Code::BrokerTransportFailure], "{}"), Kind::Connect, "an address that Kafka advertises");

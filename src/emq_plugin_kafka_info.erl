@@ -1,0 +1,141 @@
+%% What the plugin can tell of itself, as maps of plain terms: for the command line, for JSON, for whoever calls it in a shell. Runs
+%% in its caller. Total: the plugin may be stopped or degraded, the library not loaded.
+-module(emq_plugin_kafka_info).
+
+-export([status/0, stats/0, rules/0, spool/0, test/2, flush/1, waiting/0, reload/0, json/1]).
+
+-define(APP, emq_plugin_kafka).
+-define(NOT_LOADED, <<"the native library is not loaded: see kafka status">>).
+
+%% Whether records are forwarded, to whom, what waits, what went wrong last, and with what settings (secrets replaced).
+-spec status() -> map().
+status() ->
+    Status = emq_plugin_kafka_producer:status(),
+    maps:merge(Status#{node => atom_to_binary(node(), utf8), version => version()}, library(loaded(fun of_library/0))).
+
+library({error, not_loaded}) ->
+    #{librdkafka => none, config_hash => none, mode => none, modes => #{}, brokers => none, topics => [],
+      queued => none, spooled => none, spool => none};
+library(Known) ->
+    Known.
+
+of_library() ->
+    #{librdkafka := Librdkafka, config_hash := Hash, modes := Modes} = emq_plugin_kafka_nif:about(),
+    #{queued := Queued, spooled := Spooled} = emq_plugin_kafka_nif:stats(),
+    #{librdkafka => Librdkafka, config_hash => Hash, mode => mode(emq_plugin_kafka_nif:status()), modes => Modes,
+      queued => Queued, spooled => Spooled, spool => spool(), topics => emq_plugin_kafka_nif:topics(),
+      brokers => brokers(emq_plugin_kafka_nif:librdkafka())}.
+
+%% None where librdkafka's statistics are off, or have not come yet.
+brokers(#{brokers := Brokers}) -> Brokers;
+brokers(none) -> none.
+
+mode({_State, Settings}) -> proplists:get_value(<<"produce">>, Settings, none);
+mode(closed) -> none.
+
+version() ->
+    version(application:get_key(?APP, vsn)).
+
+version({ok, Version}) -> unicode:characters_to_binary(Version);
+version(undefined) -> none.
+
+%% Every counter, those of records at one instant, and librdkafka's own numbers.
+-spec stats() -> map() | {error, Problem :: binary()}.
+stats() ->
+    known(loaded(fun() -> (emq_plugin_kafka_nif:stats())#{latency => emq_plugin_kafka_nif:latency(),
+                                                          librdkafka => emq_plugin_kafka_nif:librdkafka()}
+                 end)).
+
+%% The rules, in the order in which they are tried.
+-spec rules() -> map() | {error, Problem :: binary()}.
+rules() ->
+    known(loaded(fun() -> #{rules => emq_plugin_kafka_nif:rules()} end)).
+
+%% The spool. room: what new records may still take, in whole segments; the rest is set aside for what a stop hands over.
+-spec spool() -> map() | {error, Problem :: binary()}.
+spool() ->
+    known(loaded(fun() -> spool(emq_plugin_kafka_nif:stats(), emq_plugin_kafka_nif:about()) end)).
+
+spool(#{spool := #{} = Spool}, #{spool_room := #{dir := Dir, occupied := Occupied, limit := Limit}}) ->
+    Spool#{dir => Dir, room_bytes => max(0, Limit - Occupied), filled_percent => Occupied * 100 div Limit};
+spool(_Stats, _About) ->
+    #{state => off}.
+
+%% One record, sent by a client of its own. An empty topic is the setting's.
+-spec test(Topic :: binary(), Milliseconds :: non_neg_integer()) -> map().
+test(Topic, Milliseconds) ->
+    Node = atom_to_binary(node(), utf8),
+    Test = fun(Settings) -> emq_plugin_kafka_nif:test(Settings, Node, Topic, Milliseconds) end,
+    tested(emq_plugin_kafka_settings:use(application:get_all_env(?APP), Test)).
+
+tested({ok, #{problem := nil} = Report}) -> Report#{ok => true, problems => []};
+tested({ok, Report}) -> Report#{ok => false, problems => []};
+tested({error, Problems}) -> untested(Problems).
+
+untested(Problems) ->
+    #{ok => false, problems => Problems, topic => nil, servers => [], brokers => [], delivered => nil, problem => nil, said => []}.
+
+%% Waits until Kafka has all that waits now.
+-spec flush(Milliseconds :: non_neg_integer()) -> map().
+flush(Milliseconds) ->
+    Began = erlang:monotonic_time(millisecond),
+    Result = flushed(loaded(fun() -> emq_plugin_kafka_nif:flush(Milliseconds) end)),
+    Result#{took_ms => erlang:monotonic_time(millisecond) - Began}.
+
+flushed(ok) -> #{ok => true, left => 0, problem => nil};
+flushed({error, {timeout, Left}}) -> #{ok => false, left => Left, problem => <<"Kafka has not taken all of it in time">>};
+flushed({error, closed}) -> #{ok => false, left => nil, problem => <<"the plugin is not running: see kafka status">>};
+flushed({error, replaced}) -> #{ok => false, left => nil, problem => <<"a stop, a reload or a failure came between: flush again">>};
+flushed({error, not_loaded}) -> #{ok => false, left => nil, problem => ?NOT_LOADED}.
+
+%% How many records have no outcome yet.
+-spec waiting() -> non_neg_integer() | unknown.
+waiting() ->
+    waiting(loaded(fun emq_plugin_kafka_nif:stats/0)).
+
+waiting(#{queued := Queued, spooled := Spooled}) -> Queued + Spooled;
+waiting({error, not_loaded}) -> unknown.
+
+%% Reads the conf file again.
+-spec reload() -> map().
+reload() ->
+    try reloaded(emq_plugin_kafka_producer:reload())
+    catch
+        exit:{_, {gen_server, call, _}} -> reloaded({error, [<<"the plugin is not running">>]})
+    end.
+
+reloaded(ok) -> #{ok => true, problems => []};
+reloaded({error, Problems}) -> #{ok => false, problems => Problems}.
+
+%% An answer as JSON: what is not there is null, pairs are objects.
+-spec json(term()) -> {ok, binary()} | {error, not_loaded}.
+json(Answer) ->
+    loaded(fun() -> encoded(emq_plugin_kafka_nif:to_json(plain(Answer))) end).
+
+encoded({ok, Json}) -> {ok, Json};
+encoded({error, Why}) -> error({no_json, Why}).
+
+plain(None) when None =:= none; None =:= undefined -> nil;
+plain(#{} = Map) -> maps:from_list([{key(Key), plain(Value)} || {Key, Value} <- maps:to_list(Map)]);
+plain([{Key, _} | _] = Pairs) when is_binary(Key) -> plain(maps:from_list(Pairs));
+plain(List) when is_list(List) -> [plain(Element) || Element <- List];
+plain(Tuple) when is_tuple(Tuple) -> plain(tuple_to_list(Tuple));
+plain(Text) when is_binary(Text) -> utf8(unicode:characters_to_binary(Text), Text);
+plain(Value) -> Value.
+
+key(Key) when is_atom(Key) -> atom_to_binary(Key, utf8);
+key(Key) when is_binary(Key) -> plain(Key).
+
+utf8(Text, _) when is_binary(Text) -> Text;
+utf8(_Invalid, Text) -> unicode:characters_to_binary(Text, latin1).
+
+%% Errors of the library's own are its caller's.
+loaded(Ask) ->
+    try
+        Ask()
+    catch
+        error:not_loaded -> {error, not_loaded}
+    end.
+
+known({error, not_loaded}) -> {error, ?NOT_LOADED};
+known(Answer) -> Answer.

@@ -1,0 +1,46 @@
+%% The application environment as text, for the one place that checks it: the library. Pure.
+-module(emq_plugin_kafka_settings).
+
+-export([of_environment/1, use/2]).
+
+%% Gives an environment, as settings, to a function of the library. Settings that are no text make an exception, whose stack would
+%% show them all, passwords too.
+-spec use([{atom(), term()}], fun(([emq_plugin_kafka_nif:setting()]) -> Result)) -> Result | {error, [Problem :: binary()]}.
+use(Env, Function) ->
+    try
+        Function(of_environment(Env))
+    catch
+        error:not_loaded -> {error, [<<"the native library is not loaded">>]};
+        error:_ -> {error, [<<"a setting in the application environment is no text">>]}
+    end.
+
+-spec of_environment([{atom(), term()}]) -> [emq_plugin_kafka_nif:setting()].
+of_environment(Env) ->
+    lists:append([setting(Name, Value) || {Name, Value} <- Env]).
+
+%% OTP's own key, in every application's environment.
+setting(included_applications, _) ->
+    [];
+%% Lists of settings that have names of their own: librdkafka's properties, and rules by event and name.
+setting(rdkafka, Properties) when is_list(Properties) ->
+    [named(<<"rdkafka.">>, Property) || Property <- Properties];
+setting(hooks, Rules) when is_list(Rules) ->
+    [named(<<"hook.">>, Rule) || Rule <- Rules];
+%% Unset in the dashboard.
+setting(dead_letter_topic, "") ->
+    [];
+setting(Name, Value) ->
+    [{atom_to_binary(Name, utf8), text(Value)}].
+
+named(Prefix, {Name, Value}) -> {<<Prefix/binary, (text(Name))/binary>>, text(Value)};
+named(Prefix, Other) -> {Prefix, text(Other)}.
+
+text(Value) when is_binary(Value) -> Value;
+text(Value) when is_atom(Value) -> atom_to_binary(Value, utf8);
+text(Value) when is_integer(Value) -> integer_to_binary(Value);
+%% cuttlefish reads the size 1.5GB as a float.
+text(Value) when is_float(Value) -> integer_to_binary(trunc(Value));
+text(Value) -> printed(io_lib:printable_unicode_list(Value), Value).
+
+printed(true, Text) -> unicode:characters_to_binary(Text);
+printed(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).
