@@ -172,7 +172,7 @@ the_spool_is_shown(Config) ->
     published(Config, 5),
     {0, Output} = ctl(Config, ["spool"]),
     [?assertMatch({Line, {match, _}}, {Line, re:run(Output, ["(?m)^", Line])})
-     || Line <- ["state +: ok$", "directory +: data/kafka_spool$", "records +: [5-9]$", "oldest record +: [0-9]+ (ms|s)$",
+     || Line <- ["state +: ok$", "directory +: data/kafka_spool$", "records +: [1-9][0-9]*$", "oldest record +: [0-9]+ (ms|s)$",
                  "segments +: 1$", "room for new records +: [0-9.]+ GB \\(0 % full\\)$"]],
     ?assertMatch(#{<<"records">> := Records, <<"state">> := <<"ok">>, <<"room_bytes">> := Room} when Records >= 5 andalso Room > 0,
                  json(Config, ["spool"])),
