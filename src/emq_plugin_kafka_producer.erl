@@ -171,10 +171,13 @@ change(Environment, #state{problems = []} = State) ->
     Reload = fun(Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()) end,
     Result = changed(emq_plugin_kafka_settings:use(Environment, Reload), Environment),
     ok = emq_plugin_kafka_hooks:unregister_unneeded(),
-    {Result, State};
+    {Result, told_anew(Result, State)};
 %% The settings that it was started with were wrong.
 change(Environment, State) ->
     started(changed(open_with(loaded(), Environment), Environment), State).
+
+told_anew(ok, #state{watch = Watch} = State) -> State#state{watch = emq_plugin_kafka_watch:reloaded(Watch)};
+told_anew({error, _}, State) -> State.
 
 started(ok, State) ->
     ok = emq_plugin_kafka_hooks:register(),

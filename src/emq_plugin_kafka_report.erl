@@ -4,7 +4,7 @@
 %% is told, too. Lost records, and publishers that got no PUBACK, are told every ten seconds at most, with counts.
 -module(emq_plugin_kafka_report).
 
--export([new/2, next/5, failures/1]).
+-export([new/2, reloaded/1, next/5, failures/1]).
 -export_type([report/0, places/0]).
 
 -define(NOTICES_EVERY_MS, 60000).
@@ -43,6 +43,11 @@ next(Now, Notices, Stats, Places, Report) ->
     {LossLines, AfterLosses} = lost(Now, Stats, Places, AfterEnd),
     {RefusalLines, Next} = refused(Now, Stats, AfterLosses),
     {lists:append(NoticeLines) ++ EndLines ++ LossLines ++ RefusalLines, forget(Now, Next)}.
+
+%% Who has mended something and reloaded is told at once if it is still broken.
+-spec reloaded(report()) -> report().
+reloaded(Report) ->
+    Report#report{notices = #{}}.
 
 notice(Now, {Level, Kind, Text, Count}, #report{notices = Told} = Report) ->
     case maps:get(Kind, Told, never) of

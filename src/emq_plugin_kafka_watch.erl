@@ -2,7 +2,7 @@
 %% once a second; what is told and when is decided in emq_plugin_kafka_report and emq_plugin_kafka_alarms, which are pure.
 -module(emq_plugin_kafka_watch).
 
--export([new/0, opened/1, failed/2, look/2, last_error/1, alarms/1, stop/1]).
+-export([new/0, opened/1, reloaded/1, failed/2, look/2, last_error/1, alarms/1, stop/1]).
 -export_type([watch/0, last_error/0]).
 
 -record(watch, {%% None before a producer was opened.
@@ -28,6 +28,11 @@ opened(Watch) ->
     Stats = emq_plugin_kafka_nif:stats(),
     Places = places(),
     Watch#watch{report = emq_plugin_kafka_report:new(Stats, Places), places = Places, lost = lost(Stats)}.
+
+%% The same producer's place has another, with other settings.
+-spec reloaded(watch()) -> watch().
+reloaded(#watch{report = none} = Watch) -> Watch;
+reloaded(#watch{report = Report} = Watch) -> Watch#watch{report = emq_plugin_kafka_report:reloaded(Report)}.
 
 %% None could be opened.
 -spec failed([binary()], watch()) -> watch().

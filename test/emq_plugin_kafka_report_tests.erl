@@ -33,6 +33,16 @@ kinds_are_told_apart_test() ->
     {Lines, _} = next(0, [?FAIL, {error, <<"SSL">>, <<"bad certificate">>, 3}], stats(0, 0), new()),
     ?assertEqual([<<"connection refused">>, <<"bad certificate (and 2 more like that)">>], Lines).
 
+what_is_still_broken_after_a_reload_is_told_at_once_test() ->
+    {[_], Failing} = next(0, [?FAIL], stats(5, 0), new()),
+    {[], StillFailing} = next(1000, [?FAIL], stats(5, 0), Failing),
+    {[<<"connection refused">>], Told} = next(2000, [?FAIL], stats(5, 0), emq_plugin_kafka_report:reloaded(StillFailing)),
+    {[<<"Kafka takes records again">>], _} = next(3000, [], stats(6, 0), Told).
+
+an_unwise_setting_is_no_failure_whose_end_is_told_test() ->
+    {[<<"others can read it">>], Told} = next(0, [{error, <<"setting x">>, <<"others can read it">>, 1}], stats(5, 0), new()),
+    {[], _} = next(1000, [], stats(6, 0), Told).
+
 the_end_of_an_outage_is_told_once_test() ->
     {_, Failing} = next(0, [?FAIL], stats(5, 0), new()),
     {[], StillFailing} = next(1000, [], stats(5, 0), Failing),
