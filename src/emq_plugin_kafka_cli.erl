@@ -73,20 +73,21 @@ test(Topic, Options) ->
 %% In a process of its own, so that this one can tell how far it is.
 flush(#{json := Json} = Options) ->
     Milliseconds = milliseconds(Options, ?FLUSH_S),
-    {Flusher, Monitor} = spawn_monitor(fun() -> exit({flushed, emq_plugin_kafka_info:flush(Milliseconds)}) end),
+    Teller = self(),
+    {Flusher, Monitor} = spawn_monitor(fun() -> Teller ! {flushed, self(), emq_plugin_kafka_info:flush(Milliseconds)} end),
     Result = flushed(Flusher, Monitor, Json),
     print(flush, Result, Options) andalso maps:get(ok, Result).
 
 flushed(Flusher, Monitor, Json) ->
     receive
-        {'DOWN', Monitor, process, Flusher, {flushed, Result}} -> Result;
+        {flushed, Flusher, Result} -> true = erlang:demonitor(Monitor, [flush]), Result;
         {'DOWN', Monitor, process, Flusher, Reason} -> error(Reason)
     after ?PROGRESS_MS ->
         ok = progress(Json, emq_plugin_kafka_info:waiting()),
         flushed(Flusher, Monitor, Json)
     end.
 
-progress(false, Waiting) when is_integer(Waiting) -> io:format("~b records wait~n", [Waiting]);
+progress(false, Waiting) when is_integer(Waiting) -> io:format("records waiting: ~b~n", [Waiting]);
 progress(_Json, _Waiting) -> ok.
 
 %% Output.
@@ -138,8 +139,7 @@ milliseconds(Options, Default) ->
 finish(true) ->
     ok;
 finish(false) ->
-    {Hush, _} = spawn_monitor(hush(self(), group_leader())),
-    true = group_leader(Hush, self()),
+    true = group_leader(spawn(hush(self(), group_leader())), self()),
     erlang:raise(exit, cmd_not_found, []).
 
 %% Takes one request for output, then gives the process its terminal back.

@@ -23,7 +23,7 @@ format(flush, #{ok := true, took_ms := Took}) ->
 format(flush, #{ok := false, left := nil, problem := Problem}) ->
     ["not flushed: ", Problem, "\n"];
 format(flush, #{ok := false, left := Left, problem := Problem}) ->
-    ["not flushed: ", Problem, "; ", integer_to_list(Left), " records still wait\n"];
+    ["not flushed: ", Problem, "; records left: ", integer_to_list(Left), "\n"];
 format(reload, #{ok := true}) ->
     "reloaded\n";
 format(reload, #{ok := false, problems := Problems}) ->

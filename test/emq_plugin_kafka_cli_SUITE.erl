@@ -160,7 +160,7 @@ a_flush_waits_for_kafka(Config) ->
     {0, _} = cluster(["stop"]),
     published(Config, 5),
     {1, Output} = ctl(Config, ["flush", "--timeout", "3"]),
-    ?assertMatch({match, _}, re:run(Output, "^[1-9][0-9]* records wait\nnot flushed: .*; [1-9][0-9]* records still wait\n$")),
+    ?assertMatch({match, _}, re:run(Output, "^records waiting: [1-9][0-9]*\nnot flushed: .*; records left: [1-9][0-9]*\n$")),
     Caller = self(),
     spawn_link(fun() -> Caller ! {flushed, ctl(Config, ["flush", "--timeout", "55"])} end),
     {0, _} = cluster(["start"]),

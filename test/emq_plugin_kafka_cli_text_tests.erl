@@ -44,7 +44,7 @@ rules_are_in_columns_test() ->
 
 a_flush_tells_what_is_left_test() ->
     ?assertEqual(<<"flushed in 12 ms\n">>, format(flush, #{ok => true, left => 0, problem => nil, took_ms => 12})),
-    ?assertEqual(<<"not flushed: late; 3 records still wait\n">>, format(flush, #{ok => false, left => 3, problem => <<"late">>, took_ms => 1})).
+    ?assertEqual(<<"not flushed: late; records left: 3\n">>, format(flush, #{ok => false, left => 3, problem => <<"late">>, took_ms => 1})).
 
 %% A test's steps.
 
