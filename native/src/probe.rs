@@ -252,7 +252,9 @@ fn send(settings: &Settings, topic: &KafkaTopic, node: &str, deadline: Instant) 
         let seen = client.end();
         return (Err(seen.problem_of_record(topic.as_str(), &user, error)), seen);
     }
-    while client.seen.report.is_none() && client.look(deadline + Duration::from_millis(500)) {}
+    // An acknowledgement may come before librdkafka first tells of its brokers.
+    let is_done = |seen: &Seen| seen.report.is_some_and(|report| report.is_err() || !seen.brokers().is_empty());
+    while !is_done(&client.seen) && client.look(deadline + Duration::from_millis(500)) {}
     let seen = client.end();
     let outcome = match seen.report {
         Some(Ok((partition, offset))) => Ok(Delivered { partition, offset, took: begun.elapsed() }),
