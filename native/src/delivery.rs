@@ -25,6 +25,9 @@ use crate::words::Said;
 /// otherwise.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// librdkafka's name of the warning that requests were not answered in time.
+const REQUEST_TIMEOUT: &str = "REQTMOUT";
+
 /// How often it is looked for callers that died while they waited.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -264,6 +267,8 @@ fn log(client: &Client, level: i32, facility: &str, message: &str) {
         5.. if !client.talkative => {}
         // Asked for by the operator, who wants to see each.
         5.. => client.shared.notices.push_at(Level::Info, &text, text.clone()),
+        // The one sign of a Kafka that is there and silent, as behind a firewall that drops packets.
+        4 if facility == REQUEST_TIMEOUT => client.shared.notices.push(facility, text),
         4 => client.shared.notices.push_at(Level::Warning, facility, text),
         _ => client.shared.notices.push(facility, text),
     }
