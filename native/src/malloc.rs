@@ -2,7 +2,7 @@
 //!
 //! glibc asks the kernel for each block beyond a threshold, and gives it back when it is freed. In most processes the threshold
 //! grows with the blocks that it sees freed. The Erlang VM sets it once and for all, to 128 KB, so that the three blocks that
-//! librdkafka needs for each batch, a megabyte each at its usual batch size, are mapped, faulted in page by page and unmapped
+//! librdkafka needs for each batch, three megabytes together at its usual batch size, are mapped, faulted in page by page and unmapped
 //! again for every one: a tenth to a sixth of all CPU that a record costs, measured by `perf`. The VM's own memory comes from
 //! elsewhere; this is about what C code in its process allocates.
 
