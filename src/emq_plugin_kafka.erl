@@ -10,62 +10,44 @@
          on_session_created/3, on_session_subscribed/4, on_session_unsubscribed/4, on_session_terminated/4,
          on_message_publish/2, on_message_delivered/4, on_message_acked/4]).
 
-%% Which callback serves which hook: the one table for load and unload.
--define(HOOKS, [{'client.connected', fun ?MODULE:on_client_connected/3},
-                {'client.disconnected', fun ?MODULE:on_client_disconnected/3},
-                {'client.subscribe', fun ?MODULE:on_client_subscribe/4},
-                {'client.unsubscribe', fun ?MODULE:on_client_unsubscribe/4},
-                {'session.created', fun ?MODULE:on_session_created/3},
-                {'session.subscribed', fun ?MODULE:on_session_subscribed/4},
-                {'session.unsubscribed', fun ?MODULE:on_session_unsubscribed/4},
-                {'session.terminated', fun ?MODULE:on_session_terminated/4},
-                {'message.publish', fun ?MODULE:on_message_publish/2},
-                {'message.delivered', fun ?MODULE:on_message_delivered/4},
-                {'message.acked', fun ?MODULE:on_message_acked/4}]).
-
-%% EMQ calls the callbacks of a hook in ascending order of priority, those of equal priority in the order of their
-%% registration, and most register with 0. Ours come last, whenever they were registered: they see a message as the
-%% others left it, and none that another one stopped.
--define(PRIORITY, 1000).
-
 %% Registers the hooks that some rule needs, and no other.
--spec load(Env :: list()) -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
-load(Env) ->
-    hook(needed(), Env).
+-spec load(Env :: list()) -> ok | {error, [{Event :: atom(), Reason :: term()}]}.
+load(_Env) ->
+    hook(needed()).
 
 %% Registers every hook, before a change of the rules: no event of a new rule is missed. What no rule is about costs a
 %% look and becomes nothing.
--spec load_all(Env :: list()) -> ok | {error, [{Hook :: atom(), Reason :: term()}]}.
-load_all(Env) ->
-    hook(?HOOKS, Env).
+-spec load_all(Env :: list()) -> ok | {error, [{Event :: atom(), Reason :: term()}]}.
+load_all(_Env) ->
+    hook(emq_plugin_kafka_broker:events()).
 
 %% Tells whether there was anything to unregister.
--spec unload() -> {ok, Unregistered :: boolean()} | {error, [{Hook :: atom(), Reason :: term()}]}.
+-spec unload() -> {ok, Unregistered :: boolean()} | {error, [{Event :: atom(), Reason :: term()}]}.
 unload() ->
-    unhook(?HOOKS).
+    unhook(emq_plugin_kafka_broker:events()).
 
 %% Unregisters the hooks that no rule needs.
--spec unload_unneeded() -> {ok, Unregistered :: boolean()} | {error, [{Hook :: atom(), Reason :: term()}]}.
+-spec unload_unneeded() -> {ok, Unregistered :: boolean()} | {error, [{Event :: atom(), Reason :: term()}]}.
 unload_unneeded() ->
-    unhook(?HOOKS -- needed()).
+    unhook(emq_plugin_kafka_broker:events() -- needed()).
 
 needed() ->
     Needed = emq_plugin_kafka_nif:hooks(),
-    [{Hook, Callback} || {Hook, Callback} <- ?HOOKS, lists:member(Hook, Needed)].
+    [Event || Event <- emq_plugin_kafka_broker:events(), lists:member(Event, Needed)].
 
-hook(Hooks, Env) ->
-    failed([{Hook, emqttd:hook(Hook, {?MODULE, Callback}, [Env], ?PRIORITY)} || {Hook, Callback} <- Hooks]).
+hook(Events) ->
+    failed([{Event, emq_plugin_kafka_broker:hook(Event)} || Event <- Events]).
 
-unhook(Hooks) ->
-    Results = [{Hook, emqttd:unhook(Hook, {?MODULE, Callback})} || {Hook, Callback} <- Hooks],
-    unhooked(failed(Results), lists:any(fun({_Hook, Result}) -> Result =:= ok end, Results)).
+unhook(Events) ->
+    Results = [{Event, emq_plugin_kafka_broker:unhook(Event)} || Event <- Events],
+    unhooked(failed(Results), lists:any(fun({_Event, Result}) -> Result =:= ok end, Results)).
 
 unhooked(ok, Any) -> {ok, Any};
 unhooked({error, Failed}, _Any) -> {error, Failed}.
 
-%% One that is there already, or already gone, is as wanted.
+%% One that is already gone is as wanted.
 failed(Results) ->
-    failed_of([{Hook, Reason} || {Hook, {error, Reason}} <- Results, Reason =/= already_hooked, Reason =/= not_found]).
+    failed_of([{Event, Reason} || {Event, {error, Reason}} <- Results, Reason =/= not_found]).
 
 failed_of([]) -> ok;
 failed_of(Failed) -> {error, Failed}.

@@ -26,11 +26,12 @@
 
 -opaque alarms() :: #alarms{}.
 %% broker_up: whether some broker is connected, as far as librdkafka's statistics tell. failing: whether errors came since the
-%% last look. stats: none while there is no producer.
+%% last look. stats: none while there is no producer. control: the name of the broker's command line tool.
 -type observation() :: #{problems := [binary()], stats := none | emq_plugin_kafka_nif:stats(),
                          spool_room => nil | #{occupied := non_neg_integer(), limit := non_neg_integer(), _ => _},
-                         broker_up := unknown | boolean(), failing := boolean(), linger_ms := non_neg_integer()}.
--type action() :: {raise, emq_plugin_kafka_alarm:alarm()} | {clear, Name :: binary()}.
+                         broker_up := unknown | boolean(), failing := boolean(), linger_ms := non_neg_integer(),
+                         control := binary()}.
+-type action() :: {raise, emq_plugin_kafka_broker:alarm()} | {clear, Name :: binary()}.
 
 -spec new() -> alarms().
 new() ->
@@ -115,16 +116,16 @@ losing(Now, #alarms{lost_at = At}) -> Now - At < ?QUIET_MS.
 
 alarm(<<"degraded">> = Name, #{problems := [Problem | _]}) ->
     #{name => Name, severity => critical, title => <<"The Kafka plugin forwards nothing">>, summary => plain(Problem)};
-alarm(<<"kafka_unreachable">> = Name, #{stats := #{queued := Queued, spooled := Spooled}}) ->
+alarm(<<"kafka_unreachable">> = Name, #{stats := #{queued := Queued, spooled := Spooled}, control := Control}) ->
     #{name => Name, severity => error, title => <<"Kafka cannot be reached">>,
       summary => text("no acknowledgement, or no broker connected, for ~b s; waiting: ~b records in memory, ~b in the spool; "
-                      "see emqttd_ctl kafka test", [?UNREACHABLE_MS div 1000, Queued, Spooled])};
+                      "see ~ts kafka test", [?UNREACHABLE_MS div 1000, Queued, Spooled, Control])};
 alarm(<<"spool_filling">> = Name, #{stats := #{spooled := Spooled}, spool_room := #{occupied := Occupied, limit := Limit}}) ->
     #{name => Name, severity => warning, title => <<"The Kafka plugin's spool is filling">>,
       summary => text("~b % of ~b MB, ~b records", [Occupied * 100 div Limit, Limit div 1000000, Spooled])};
-alarm(<<"records_lost">> = Name, #{stats := #{dropped := Dropped, failed := Failed}}) ->
+alarm(<<"records_lost">> = Name, #{stats := #{dropped := Dropped, failed := Failed}, control := Control}) ->
     #{name => Name, severity => error, title => <<"The Kafka plugin loses records">>,
-      summary => text("since the start: ~b dropped, ~b refused by Kafka; the reasons: emqttd_ctl kafka stats", [Dropped, Failed])}.
+      summary => text("since the start: ~b dropped, ~b refused by Kafka; the reasons: ~ts kafka stats", [Dropped, Failed, Control])}.
 
 text(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args)).

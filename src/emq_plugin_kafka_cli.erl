@@ -1,4 +1,4 @@
-%% `emqttd_ctl kafka ...`: what an operator asks the running plugin on the command line. Runs in a process of EMQ's whose
+%% `kafka ...` of the broker's command line tool: what an operator asks the running plugin. Runs in a process of EMQ's whose
 %% output goes to that terminal. What is answered is made in emq_plugin_kafka_info, how it is printed in emq_plugin_kafka_cli_text.
 -module(emq_plugin_kafka_cli).
 
@@ -10,32 +10,31 @@
                 {"kafka spool [--json]", "What waits on disk, and how much room is left"},
                 {"kafka test [TOPIC] [--timeout S] [--json]", "Send one record and wait for Kafka, told step by step (10 s)"},
                 {"kafka flush [--timeout S] [--json]", "Wait until Kafka has all that waits now (30 s)"},
-                {"kafka reload [--json]", "Read etc/plugins/emq_plugin_kafka.conf again, without a gap"}]).
+                {"kafka reload [--json]", "Read the configuration file again, without a gap"}]).
 
 -define(TEST_S, 10).
 -define(FLUSH_S, 30).
-%% emqttd_ctl itself waits for 60 s.
+%% EMQ's tool itself waits for 60 s.
 -define(MAX_S, 55).
-%% How often a flush tells how far it is, and how long something else may hold back the output of this process.
+%% How often a flush tells how far it is.
 -define(PROGRESS_MS, 2000).
--define(HUSH_MS, 1000).
 
 -type options() :: #{json := boolean(), timeout => pos_integer()}.
 
 -spec register() -> ok.
 register() ->
-    emqttd_ctl:register_cmd(kafka, {?MODULE, kafka}, []).
+    emq_plugin_kafka_broker:register_command().
 
 -spec unregister() -> ok.
 unregister() ->
-    emqttd_ctl:unregister_cmd(kafka).
+    emq_plugin_kafka_broker:unregister_command().
 
 %% The function has the command's name: the general help calls it with `usage`.
--spec kafka([string()] | usage) -> ok.
+-spec kafka([string()] | usage) -> term().
 kafka(None) when None =:= usage; None =:= [] ->
     usage();
 kafka(Args) ->
-    finish(command(options(Args, [], #{json => false}))).
+    emq_plugin_kafka_broker:finish(command(options(Args, [], #{json => false}))).
 
 %% Each answers whether all is well, once it has printed its answer.
 command({ok, ["status"], Options}) ->
@@ -132,21 +131,3 @@ timeout(_Other, _Args, _Words, _Options) ->
 
 milliseconds(Options, Default) ->
     1000 * maps:get(timeout, Options, Default).
-
-%% The exit status. EMQ's is 0 whatever a command returns; only an exception gives 1. EMQ prints what it catches, with its stack,
-%% and nodetool names the reason once more, unless it is this one. The answer above says it all, and with --json anything more would
-%% spoil it: the one line that EMQ prints goes nowhere.
-finish(true) ->
-    ok;
-finish(false) ->
-    true = group_leader(spawn(hush(self(), group_leader())), self()),
-    erlang:raise(exit, cmd_not_found, []).
-
-%% Takes one request for output, then gives the process its terminal back.
-hush(Caller, Terminal) ->
-    fun() ->
-            receive {io_request, From, Reply, _Request} -> From ! {io_reply, Reply, ok}
-            after ?HUSH_MS -> ok
-            end,
-            group_leader(Terminal, Caller)
-    end.

@@ -1,4 +1,4 @@
-%% The answers of `emqttd_ctl kafka ...` as text for a terminal: aligned, plain, in the field's terms. Pure.
+%% The answers of `kafka ...` as text for a terminal: aligned, plain, in the field's terms. Pure.
 -module(emq_plugin_kafka_cli_text).
 
 -export([format/2]).
@@ -39,6 +39,8 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
               {"last error", last_error(maps:get(last_error, Status))},
               {"node", maps:get(node, Status)},
               {"version", versions(Status)},
+              {"runs in", maps:get(runs_in, Status)},
+              {"can wait for Kafka", gated(maps:get(gated_qos, Status))},
               {"configuration", text(maps:get(config_hash, Status))},
               {"mode", text(maps:get(mode, Status))}]
           ++ [{["mode of ", Rule], Mode} || {Rule, Mode} <- lists:sort(maps:to_list(maps:get(modes, Status)))]
@@ -51,6 +53,10 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
 
 versions(#{version := Version, librdkafka := none}) -> text(Version);
 versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", librdkafka ", Librdkafka].
+
+%% Which publishes need not be acknowledged before their record is safe.
+gated([]) -> "no publish";
+gated(QoS) -> ["publishes with QoS ", lists:join(" and ", [integer_to_list(N) || N <- QoS])].
 
 spooled(#{spooled := none}) -> "unknown";
 spooled(#{spool := #{state := off}}) -> "no spool";

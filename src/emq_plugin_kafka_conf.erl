@@ -1,12 +1,11 @@
-%% Reads the plugin's conf file again, as EMQ does when it boots: by its rules of what a line is, mapped by the plugin's own
-%% schema with the cuttlefish of the release. Changes nothing. Runs in the process of whoever asks.
+%% Reads the plugin's conf file again, as EMQ 2.3 and 4 do when they boot: by their rules of what a line is, mapped by the plugin's
+%% own schema with the cuttlefish of the release. Changes nothing. Runs in the process of whoever asks.
 -module(emq_plugin_kafka_conf).
 
--export([read/0, pairs/1, environment/2]).
--export_type([pair/0, environment/0]).
+-export([read/1, pairs/1, environment/2]).
+-export_type([pair/0]).
 
 -type pair() :: {Key :: [string()], Value :: string()}.
--type environment() :: [{Key :: atom(), Value :: term()}].
 
 -define(APP, emq_plugin_kafka).
 -define(PREFIX, ["emq", "plugin", "kafka"]).
@@ -16,11 +15,9 @@
 -define(SETTING, "^[ \\t]*((?:\\\\\\.|[A-Za-z0-9_@/:.-])+)[ \\t]*=[ \\t]*([^ \\t].*?)[ \\t]*$").
 -define(NO_SETTING, "^[ \\t]*(#.*)?$").
 
-%% The application environment that the conf file makes, and the settings as they are written there.
--spec read() -> {ok, environment(), [pair()]} | {error, [Problem :: binary()]}.
-read() ->
-    read(application:get_env(emqttd, plugins_etc_dir)).
-
+%% The application environment that the conf file in a directory makes, and the settings as they are written there.
+-spec read({ok, Directory :: file:filename()} | undefined) ->
+          {ok, emq_plugin_kafka_broker:environment(), [pair()]} | {error, [Problem :: binary()]}.
 read({ok, Directory}) ->
     File = filename:join(Directory, "emq_plugin_kafka.conf"),
     read(File, file:read_file(File));
@@ -68,7 +65,7 @@ setting(Number, Key, _NotLatin1) ->
     [{error, problem("line ~b: ~ts: a character that EMQ's conf files cannot hold", [Number, Key])}].
 
 %% The environment that a schema makes of settings.
--spec environment(file:filename(), [pair()]) -> {ok, environment()} | {error, [Problem :: binary()]}.
+-spec environment(file:filename(), [pair()]) -> {ok, emq_plugin_kafka_broker:environment()} | {error, [Problem :: binary()]}.
 environment(Schema, Pairs) ->
     of_schema(cuttlefish_schema:files([Schema]), Pairs).
 

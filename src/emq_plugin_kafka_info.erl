@@ -11,7 +11,8 @@
 -spec status() -> map().
 status() ->
     Status = emq_plugin_kafka_producer:status(),
-    maps:merge(Status#{node => atom_to_binary(node(), utf8), version => version()}, library(loaded(fun of_library/0))).
+    maps:merge(Status#{node => atom_to_binary(node(), utf8), version => version(), runs_in => emq_plugin_kafka_broker:name(),
+                       gated_qos => emq_plugin_kafka_broker:gated()}, library(loaded(fun of_library/0))).
 
 library({error, not_loaded}) ->
     #{librdkafka => none, config_hash => none, mode => none, modes => #{}, brokers => none, topics => [],

@@ -59,23 +59,21 @@ suspend() ->
 suspend(ok) -> suspended(emq_plugin_kafka_nif:suspend());
 suspend({error, _}) -> ok.
 
-%% Reads the conf file again, and uses it from now on. Hooks are called and records taken all the while. On an error
-%% everything is as it was. The file is read by the caller. The settings may hold a password, and travel in a fun: a message
+%% Reads the settings again, and uses them from now on. Hooks are called and records taken all the while. On an error
+%% everything is as it was. They are read by the caller. The settings may hold a password, and travel in a fun: a message
 %% that a process had when it crashed is logged.
 -spec reload() -> ok | {error, [Problem :: binary()]}.
 reload() ->
-    reload(emq_plugin_kafka_conf:read()).
+    reload(emq_plugin_kafka_broker:read_settings()).
 
-reload({ok, Environment, Pairs}) ->
-    reloaded(gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity), Pairs);
+reload({ok, Environment, Keep}) ->
+    reloaded(gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity), Keep);
 reload({error, _} = Error) ->
     Error.
 
-%% The dashboard's page shows what it finds there: a save would bring the old settings back.
-reloaded(ok, Pairs) ->
-    _ = emqttd_cli_config:write_config(?APP, Pairs),
-    ok;
-reloaded({error, _} = Error, _Pairs) ->
+reloaded(ok, Keep) ->
+    emq_plugin_kafka_broker:settings_read(Keep);
+reloaded({error, _} = Error, _Keep) ->
     Error.
 
 -spec status() -> status().
@@ -143,9 +141,13 @@ ticked(Degraded) -> Degraded.
 %% Opening and closing.
 
 open(State) ->
-    Opened = open_with(loaded(), application:get_all_env(?APP)),
+    Opened = prepared(emq_plugin_kafka_broker:prepare()),
     ok = log_problems(Opened),
     opened(Opened, State).
+
+%% Not every broker has set the environment by now.
+prepared(ok) -> open_with(loaded(), application:get_all_env(?APP));
+prepared({error, _} = Error) -> Error.
 
 open_with(ok, Environment) ->
     emq_plugin_kafka_settings:use(Environment, fun(Settings) -> emq_plugin_kafka_nif:open(Settings, node_name()) end);
@@ -185,13 +187,13 @@ started(ok, State) ->
 started({error, _} = Error, State) ->
     {Error, State}.
 
-%% What the conf file does not say goes back to its default, or is gone: a rule, a property.
+%% What the settings do not say goes back to its default, or is gone: a rule, a property.
 changed(ok, Environment) ->
     Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
                     not lists:keymember(Name, 1, Environment)],
     lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
     lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment),
-    emq_plugin_kafka_log:log(info, "the settings were read again from the conf file", []);
+    emq_plugin_kafka_log:log(info, "the settings were read again", []);
 changed({error, _} = Error, _Environment) ->
     Error.
 

@@ -1,4 +1,5 @@
-%% The application environment as text, for the one place that checks it: the library. Pure.
+%% The application environment as text, for the one place that checks it: the library. What depends on the broker is checked here:
+%% which events it has.
 -module(emq_plugin_kafka_settings).
 
 -export([of_environment/1, use/2]).
@@ -8,11 +9,25 @@
 -spec use([{atom(), term()}], fun(([emq_plugin_kafka_nif:setting()]) -> Result)) -> Result | {error, [Problem :: binary()]}.
 use(Env, Function) ->
     try
-        Function(of_environment(Env))
+        use_of(foreign(Env), Env, Function)
     catch
         error:not_loaded -> {error, [<<"the native library is not loaded">>]};
         error:_ -> {error, [<<"a setting in the application environment is no text">>]}
     end.
+
+use_of([], Env, Function) -> Function(of_environment(Env));
+use_of(Problems, _Env, _Function) -> {error, Problems}.
+
+%% Rules for events that only other generations of the broker have. The library knows all events and refuses what is none.
+foreign(Env) ->
+    Missing = emq_plugin_kafka_broker:all_events() -- emq_plugin_kafka_broker:events(),
+    [foreign(Name, Event) || {hooks, Rules} <- Env, is_list(Rules), {Name, _Json} <- Rules, Event <- Missing,
+                             string:prefix(text(Name), [atom_to_list(Event), "."]) =/= nomatch].
+
+foreign(Name, Event) ->
+    Has = lists:join(", ", [atom_to_list(Has) || Has <- emq_plugin_kafka_broker:events()]),
+    unicode:characters_to_binary(["emq.plugin.kafka.hook.", text(Name), ": ", emq_plugin_kafka_broker:name(), " has no event ",
+                                  atom_to_list(Event), "; it has ", Has]).
 
 -spec of_environment([{atom(), term()}]) -> [emq_plugin_kafka_nif:setting()].
 of_environment(Env) ->

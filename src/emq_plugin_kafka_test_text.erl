@@ -1,4 +1,4 @@
-%% What `emqttd_ctl kafka test` has found, as text: each server step by step, the record, and what to change. Pure.
+%% What `kafka test` has found, as text: each server step by step, the record, and what to change. Pure.
 -module(emq_plugin_kafka_test_text).
 
 -export([format/1]).

@@ -19,7 +19,7 @@
 %% A process of this one's place that crashed may have left alarms.
 -spec new() -> watch().
 new() ->
-    ok = emq_plugin_kafka_alarm:clear_all(),
+    ok = emq_plugin_kafka_broker:clear_all(),
     #watch{alarms = emq_plugin_kafka_alarms:new()}.
 
 %% A producer is open. Losses of earlier lives are no news.
@@ -85,18 +85,19 @@ alarms(#watch{alarms = Alarms}) ->
 %% The plugin stops: nothing is wrong any more, or nobody here knows.
 -spec stop(watch()) -> ok.
 stop(#watch{alarms = Alarms}) ->
-    lists:foreach(fun emq_plugin_kafka_alarm:clear/1, emq_plugin_kafka_alarms:raised(Alarms)).
+    lists:foreach(fun emq_plugin_kafka_broker:clear/1, emq_plugin_kafka_alarms:raised(Alarms)).
 
 failure(Text, Watch) ->
     Watch#watch{last_error = #{text => Text, at_ms => erlang:system_time(millisecond)}}.
 
 alarm(Observation, #watch{alarms = Alarms} = Watch) ->
-    {Actions, Next} = emq_plugin_kafka_alarms:next(now_ms(), Observation, Alarms),
+    Controlled = Observation#{control => emq_plugin_kafka_broker:control()},
+    {Actions, Next} = emq_plugin_kafka_alarms:next(now_ms(), Controlled, Alarms),
     lists:foreach(fun act/1, Actions),
     Watch#watch{alarms = Next}.
 
-act({raise, Alarm}) -> emq_plugin_kafka_alarm:raise(Alarm);
-act({clear, Name}) -> emq_plugin_kafka_alarm:clear(Name).
+act({raise, Alarm}) -> emq_plugin_kafka_broker:raise(Alarm);
+act({clear, Name}) -> emq_plugin_kafka_broker:clear(Name).
 
 now_ms() ->
     erlang:monotonic_time(millisecond).

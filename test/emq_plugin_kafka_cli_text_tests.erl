@@ -8,7 +8,7 @@ format(Command, Answer) -> unicode:characters_to_binary(emq_plugin_kafka_cli_tex
 status() ->
     #{state => running, problems => [], settings => [{<<"server">>, <<"a:1">>}], alarms => [], since_ms => 1700000000000,
       last_error => none, node => <<"n@h">>, version => <<"0.1.0">>, librdkafka => <<"2.12.1">>, config_hash => <<"0123456789ab">>,
-      mode => <<"async">>, modes => #{}, queued => 3, spooled => 0, spool => #{state => off}, brokers => none, topics => []}.
+      runs_in => <<"EMQ 2.3">>, gated_qos => [1], mode => <<"async">>, modes => #{}, queued => 3, spooled => 0, spool => #{state => off}, brokers => none, topics => []}.
 
 values_are_below_each_other_and_no_name_is_cut_test() ->
     Long = binary:copy(<<"x">>, 200),

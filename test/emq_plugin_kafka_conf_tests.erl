@@ -55,17 +55,17 @@ the_file_is_where_the_broker_says_test() ->
     ok = filelib:ensure_dir(File),
     _ = application:load(emq_plugin_kafka),
     try
-        ?assertMatch({error, [_]}, emq_plugin_kafka_conf:read()),
+        ?assertMatch({error, [_]}, emq_plugin_kafka_broker:read_settings()),
         ok = application:set_env(emqttd, plugins_etc_dir, Directory),
-        {error, [Missing]} = emq_plugin_kafka_conf:read(),
+        {error, [Missing]} = emq_plugin_kafka_broker:read_settings(),
         ?assertMatch({match, _}, re:run(Missing, "emq_plugin_kafka.conf: no such file")),
         ok = file:write_file(File, "emq.plugin.kafka.topic = other\nemq.plugin.kafka.hook.message.publish.1 = {\"filter\": \"a/#\"}\n"),
-        {ok, Environment, Pairs} = emq_plugin_kafka_conf:read(),
+        {ok, Environment, Pairs} = emq_plugin_kafka_broker:read_settings(),
         ?assertEqual("other", proplists:get_value(topic, Environment)),
         ?assertEqual([{"message.publish.1", "{\"filter\": \"a/#\"}"}], proplists:get_value(hooks, Environment)),
         ?assertEqual(2, length(Pairs)),
         ok = file:write_file(File, "x\n"),
-        {error, [Wrong]} = emq_plugin_kafka_conf:read(),
+        {error, [Wrong]} = emq_plugin_kafka_broker:read_settings(),
         ?assertMatch({match, _}, re:run(Wrong, "emq_plugin_kafka.conf: line 1: "))
     after
         application:unset_env(emqttd, plugins_etc_dir),

@@ -1,0 +1,109 @@
+%% The broker that the plugin runs in, behind one interface: an adapter for each generation of EMQ, found at run time. Nothing
+%% above knows which one it is. No process of its own: runs in its callers.
+-module(emq_plugin_kafka_broker).
+
+-export([adapter/0, name/0, control/0, gated/0, events/0, all_events/0, prepare/0, hook/1, unhook/1,
+         register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+-export_type([adapter/0, event/0, alarm/0, environment/0, keep/0]).
+
+-type adapter() :: emq_plugin_kafka_emq2.
+%% What rules are about: 'message.publish' and so on. A hook of the broker often has the same name.
+-type event() :: atom().
+-type alarm() :: #{name := binary(), severity := warning | error | critical, title := binary(), summary := binary()}.
+-type environment() :: [{Key :: atom(), Value :: term()}].
+%% What an adapter wants back once the settings that it has read are in use.
+-type keep() :: term().
+
+%% For messages: <<"EMQ 2.3">>.
+-callback name() -> binary().
+%% The broker's command line tool, for messages: <<"emqttd_ctl">>.
+-callback control() -> binary().
+%% The QoS of publishes that this generation can leave unacknowledged.
+-callback gated() -> [1 | 2].
+-callback events() -> [event()].
+%% The first step of the application's start, before the settings are used.
+-callback prepare() -> ok | {error, [Problem :: binary()]}.
+%% Registers and unregisters what an event needs, so that ours are called last.
+-callback hook(event()) -> ok | {error, Reason :: term()}.
+-callback unhook(event()) -> ok | {error, Reason :: term()}.
+%% `kafka`, of the broker's command line tool.
+-callback register_command() -> ok.
+-callback unregister_command() -> ok.
+%% What the command returns, so that its exit status says whether all is well; may raise what the broker takes for that.
+-callback finish(Well :: boolean()) -> term().
+%% Alarms. Never called from a hook: an alarm may be published, and comes back through the hooks. Raised twice it may be there
+%% twice: the caller knows what is raised. clear_all: whatever is raised in the plugin's name.
+-callback raise(alarm()) -> ok.
+-callback clear(Name :: binary()) -> ok.
+-callback clear_all() -> ok.
+%% Reads the settings from where an operator writes them.
+-callback read_settings() -> {ok, environment(), keep()} | {error, [Problem :: binary()]}.
+%% They are in use now.
+-callback settings_read(keep()) -> ok.
+
+-define(ADAPTER, {?MODULE, adapter}).
+
+%% Found once: a node does not change its broker.
+-spec adapter() -> adapter().
+adapter() ->
+    adapter(persistent_term:get(?ADAPTER, unknown)).
+
+adapter(unknown) ->
+    Found = found(),
+    ok = persistent_term:put(?ADAPTER, Found),
+    Found;
+adapter(Adapter) ->
+    Adapter.
+
+%% Without any broker, in a shell or a test, it is EMQ 2.3, of which nothing is there.
+found() ->
+    emq_plugin_kafka_emq2.
+
+-spec name() -> binary().
+name() -> (adapter()):name().
+
+-spec control() -> binary().
+control() -> (adapter()):control().
+
+-spec gated() -> [1 | 2].
+gated() -> (adapter()):gated().
+
+-spec events() -> [event()].
+events() -> (adapter()):events().
+
+%% Those of every generation.
+-spec all_events() -> [event()].
+all_events() -> lists:usort(emq_plugin_kafka_emq2:events()).
+
+-spec prepare() -> ok | {error, [Problem :: binary()]}.
+prepare() -> (adapter()):prepare().
+
+-spec hook(event()) -> ok | {error, Reason :: term()}.
+hook(Event) -> (adapter()):hook(Event).
+
+-spec unhook(event()) -> ok | {error, Reason :: term()}.
+unhook(Event) -> (adapter()):unhook(Event).
+
+-spec register_command() -> ok.
+register_command() -> (adapter()):register_command().
+
+-spec unregister_command() -> ok.
+unregister_command() -> (adapter()):unregister_command().
+
+-spec finish(Well :: boolean()) -> term().
+finish(Well) -> (adapter()):finish(Well).
+
+-spec raise(alarm()) -> ok.
+raise(Alarm) -> (adapter()):raise(Alarm).
+
+-spec clear(Name :: binary()) -> ok.
+clear(Name) -> (adapter()):clear(Name).
+
+-spec clear_all() -> ok.
+clear_all() -> (adapter()):clear_all().
+
+-spec read_settings() -> {ok, environment(), keep()} | {error, [Problem :: binary()]}.
+read_settings() -> (adapter()):read_settings().
+
+-spec settings_read(keep()) -> ok.
+settings_read(Keep) -> (adapter()):settings_read(Keep).

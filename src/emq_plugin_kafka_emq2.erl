@@ -1,0 +1,139 @@
+%% EMQ 2.3 (emqttd): its hooks, its command line, its alarms, its conf file. The callbacks are emq_plugin_kafka's own, on_*.
+-module(emq_plugin_kafka_emq2).
+-behaviour(emq_plugin_kafka_broker).
+
+-export([name/0, control/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
+         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+
+-define(APP, emq_plugin_kafka).
+
+%% Which callback serves which hook.
+-define(HOOKS, [{'client.connected', fun emq_plugin_kafka:on_client_connected/3},
+                {'client.disconnected', fun emq_plugin_kafka:on_client_disconnected/3},
+                {'client.subscribe', fun emq_plugin_kafka:on_client_subscribe/4},
+                {'client.unsubscribe', fun emq_plugin_kafka:on_client_unsubscribe/4},
+                {'session.created', fun emq_plugin_kafka:on_session_created/3},
+                {'session.subscribed', fun emq_plugin_kafka:on_session_subscribed/4},
+                {'session.unsubscribed', fun emq_plugin_kafka:on_session_unsubscribed/4},
+                {'session.terminated', fun emq_plugin_kafka:on_session_terminated/4},
+                {'message.publish', fun emq_plugin_kafka:on_message_publish/2},
+                {'message.delivered', fun emq_plugin_kafka:on_message_delivered/4},
+                {'message.acked', fun emq_plugin_kafka:on_message_acked/4}]).
+
+%% EMQ calls the callbacks of a hook in ascending order of priority, those of equal priority in the order of their
+%% registration, and most register with 0. Ours come last, whenever they were registered: they see a message as the
+%% others left it, and none that another one stopped.
+-define(PRIORITY, 1000).
+
+%% A part of the topic that an alarm is published to.
+-define(ALARM_PREFIX, "emq_plugin_kafka.").
+
+%% How long something else may hold back the output of a command.
+-define(HUSH_MS, 1000).
+
+-spec name() -> binary().
+name() -> <<"EMQ 2.3">>.
+
+-spec control() -> binary().
+control() -> <<"emqttd_ctl">>.
+
+%% A QoS 2 publish is answered before its hook runs.
+-spec gated() -> [1].
+gated() -> [1].
+
+-spec events() -> [emq_plugin_kafka_broker:event()].
+events() -> [Hook || {Hook, _Callback} <- ?HOOKS].
+
+%% The broker has set the environment when it booted.
+-spec prepare() -> ok.
+prepare() -> ok.
+
+%% One that is there already, or already gone, is as wanted.
+-spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
+hook(Event) ->
+    {Event, Callback} = lists:keyfind(Event, 1, ?HOOKS),
+    hooked(emqttd:hook(Event, {?APP, Callback}, [[]], ?PRIORITY)).
+
+hooked({error, already_hooked}) -> ok;
+hooked(Result) -> Result.
+
+-spec unhook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
+unhook(Event) ->
+    {Event, Callback} = lists:keyfind(Event, 1, ?HOOKS),
+    emqttd:unhook(Event, {?APP, Callback}).
+
+-spec register_command() -> ok.
+register_command() ->
+    emqttd_ctl:register_cmd(kafka, {emq_plugin_kafka_cli, kafka}, []).
+
+-spec unregister_command() -> ok.
+unregister_command() ->
+    emqttd_ctl:unregister_cmd(kafka).
+
+%% EMQ's exit status is 0 whatever a command returns; only an exception gives 1. EMQ prints what it catches, with its stack, and
+%% nodetool names the reason once more, unless it is this one. The answer says it all, and with --json anything more would spoil
+%% it: the one line that EMQ prints goes nowhere.
+-spec finish(Well :: boolean()) -> ok | no_return().
+finish(true) ->
+    ok;
+finish(false) ->
+    true = group_leader(spawn(hush(self(), group_leader())), self()),
+    erlang:raise(exit, cmd_not_found, []).
+
+%% Takes one request for output, then gives the process its terminal back.
+hush(Caller, Terminal) ->
+    fun() ->
+            receive {io_request, From, Reply, _Request} -> From ! {io_reply, Reply, ok}
+            after ?HUSH_MS -> ok
+            end,
+            group_leader(Terminal, Caller)
+    end.
+
+%% Alarms are published below $SYS, and listed in the dashboard and the REST interface. A broker without them, or whose alarm
+%% process does not run, has no alarms, and that is no error.
+
+-spec raise(emq_plugin_kafka_broker:alarm()) -> ok.
+raise(#{name := Name, severity := Severity, title := Title, summary := Summary}) ->
+    %% #mqtt_alarm{} by position: the plugin is built without the broker's headers. Title and summary as lists of bytes: the REST
+    %% interface crashes on binaries, and then shows no alarm at all.
+    call(set_alarm, {mqtt_alarm, alarm_id(Name), Severity, binary_to_list(Title), binary_to_list(Summary), undefined}).
+
+-spec clear(Name :: binary()) -> ok.
+clear(Name) ->
+    call(clear_alarm, alarm_id(Name)).
+
+-spec clear_all() -> ok.
+clear_all() ->
+    lists:foreach(fun(Id) -> call(clear_alarm, Id) end, our_alarms()).
+
+our_alarms() ->
+    try emqttd_alarm:get_alarms() of
+        Alarms when is_list(Alarms) -> [Id || {mqtt_alarm, <<?ALARM_PREFIX, _/binary>> = Id, _, _, _, _} <- Alarms];
+        _NoHandler -> []
+    catch
+        error:undef -> [];
+        exit:_ -> []
+    end.
+
+%% Both only send a message. `undef`: there is no such module; `badarg`: its process does not run.
+call(Function, Arg) ->
+    try
+        _ = emqttd_alarm:Function(Arg),
+        ok
+    catch
+        error:Reason when Reason =:= undef; Reason =:= badarg -> ok
+    end.
+
+alarm_id(Name) ->
+    <<?ALARM_PREFIX, Name/binary>>.
+
+-spec read_settings() -> {ok, emq_plugin_kafka_broker:environment(), [emq_plugin_kafka_conf:pair()]}
+                       | {error, [Problem :: binary()]}.
+read_settings() ->
+    emq_plugin_kafka_conf:read(application:get_env(emqttd, plugins_etc_dir)).
+
+%% The dashboard's page shows what it finds there: a save would bring the old settings back.
+-spec settings_read([emq_plugin_kafka_conf:pair()]) -> ok.
+settings_read(Pairs) ->
+    _ = emqttd_cli_config:write_config(?APP, Pairs),
+    ok.
