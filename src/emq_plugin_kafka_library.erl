@@ -2,7 +2,7 @@
 %% "No such file or directory". Pure but for reading the head of two files; runs in its caller.
 -module(emq_plugin_kafka_library).
 
--export([explain/2]).
+-export([explain/2, of_version/2]).
 
 %% The running VM is an ELF file too: what it is for is what the library must be for.
 -define(THIS_VM, "/proc/self/exe").
@@ -14,6 +14,20 @@
 -spec explain(file:filename(), string()) -> binary().
 explain(File, Text) ->
     unicode:characters_to_binary(["the native library ", File, " cannot be loaded: ", reason(target(File), target(?THIS_VM), Text)]).
+
+%% Whether the library that is loaded belongs to the plugin. The linker goes on with the one that it has where another one was put in
+%% its place.
+-spec of_version(Library :: binary(), {ok, Plugin :: string()} | undefined) -> ok | {error, Problem :: binary()}.
+of_version(Library, {ok, Plugin}) ->
+    same(Library, unicode:characters_to_binary(Plugin));
+of_version(_Library, undefined) ->
+    ok.
+
+same(Version, Version) ->
+    ok;
+same(Library, Plugin) ->
+    {error, <<"the native library that is loaded is of version ", Library/binary, ", the plugin of version ", Plugin/binary,
+              ": restart the broker">>}.
 
 -spec reason({ok, target()} | {error, term()}, {ok, target()} | {error, term()}, string()) -> iodata().
 reason({error, no_elf}, _Vm, _Text) ->

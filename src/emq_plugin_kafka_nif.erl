@@ -1,7 +1,7 @@
 %% The functions that live in priv/emq_plugin_kafka_nif.so. No process of its own: they run in their callers.
 %%
-%% Kept tiny, because this module cannot be upgraded while the VM runs: a second load is refused and the loaded
-%% code goes on. Every other module may be reloaded at any time.
+%% This module, too, may be loaded again at any time: with the same library it goes on with the same producer. With another one,
+%% of another version of the plugin, it is refused while a producer is open, and the loaded code goes on.
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
@@ -211,7 +211,7 @@ listening() ->
 
 %% A release loads this module while it boots, and a boot ends with the first module whose on_load fails. A library that
 %% does not load here (another glibc, another processor) must not cost the broker its boot: the plugin says so when it
-%% is started. A second load of the module is refused, and what is loaded goes on.
+%% is started. A library that refuses to take over from the one before it leaves that one as it is.
 on_load() ->
     keep(load()).
 

@@ -204,9 +204,13 @@ node_name() ->
 loaded() ->
     loaded(emq_plugin_kafka_nif:load()).
 
-loaded(ok) -> ok;
-loaded({error, {reload, _}}) -> ok;
+loaded(ok) -> of_this_version();
+loaded({error, {reload, _}}) -> of_this_version();
 loaded({error, {_Reason, Text}}) -> {error, emq_plugin_kafka_library:explain(emq_plugin_kafka_nif:library() ++ ".so", Text)}.
+
+of_this_version() ->
+    #{version := Library} = emq_plugin_kafka_nif:build(),
+    emq_plugin_kafka_library:of_version(Library, application:get_key(?APP, vsn)).
 
 close() ->
     closed(emq_plugin_kafka_nif:close(application:get_env(?APP, shutdown_timeout, ?DEFAULT_SHUTDOWN_MS))).

@@ -8,7 +8,8 @@
 -export([the_five_events_arrive_in_order/1, the_old_plugins_records_arrive_with_their_fields/1,
          recorded_calls_all_arrive/1, payloads_arrive_byte_for_byte/1, clients_survive_fifty_stops_and_starts/1,
          a_wrong_setting_starts_degraded_and_says_so/1, the_dashboard_changes_the_topic_and_nothing_else/1,
-         modules_reload_under_traffic/1, a_second_load_of_the_nif_is_refused/1, kafka_down_costs_clients_nothing/1,
+         modules_reload_under_traffic/1, a_second_load_of_the_nif_goes_on_with_the_same_producer/1,
+         another_library_takes_over_only_from_one_that_is_closed/1, kafka_down_costs_clients_nothing/1,
          a_crash_of_the_producer_process_is_repaired/1, refused_properties_are_refused_in_the_dashboard_too/1,
          rules_choose_topic_key_and_format/1, only_the_hooks_of_rules_are_registered/1,
          all_eleven_events_arrive/1, a_subscribe_of_several_topics_is_several_records/1,
@@ -29,7 +30,8 @@ all() ->
      all_eleven_events_arrive, a_subscribe_of_several_topics_is_several_records,
      keys_choose_partitions_as_java_clients_do, the_dashboard_changes_the_topic_and_nothing_else,
      refused_properties_are_refused_in_the_dashboard_too, a_wrong_setting_starts_degraded_and_says_so,
-     modules_reload_under_traffic, a_second_load_of_the_nif_is_refused, kafka_down_costs_clients_nothing,
+     modules_reload_under_traffic, a_second_load_of_the_nif_goes_on_with_the_same_producer,
+     another_library_takes_over_only_from_one_that_is_closed, kafka_down_costs_clients_nothing,
      a_crash_of_the_producer_process_is_repaired, clients_survive_fifty_stops_and_starts].
 
 %% One broker for all cases, installed as an operator would; each case has its own topic.
@@ -300,11 +302,44 @@ modules_reload_under_traffic(Config) ->
     ?assertEqual([], [Client || {Client, _, {error, _}} <- Published]),
     ok = running(Config).
 
-a_second_load_of_the_nif_is_refused(Config) ->
-    ?assertMatch({error, _}, rpc(Config, code, load_file, [emq_plugin_kafka_nif])),
+%% EMQX 5 loads all modules at each start of a plugin.
+a_second_load_of_the_nif_goes_on_with_the_same_producer(Config) ->
+    Clients = publishers(Config, 20),
+    [begin
+         {module, emq_plugin_kafka_nif} = rpc(Config, code, load_file, [emq_plugin_kafka_nif]),
+         true = rpc(Config, code, soft_purge, [emq_plugin_kafka_nif])
+     end || _ <- lists:seq(1, 5)],
+    Published = stopped(Clients),
+    ?assertEqual([], [Client || {Client, _, {error, _}} <- Published]),
+    Sent = lists:sum([Count || {_, Count, _} <- Published]),
+    #{dropped_by := #{closed := 0}} = rpc(Config, emq_plugin_kafka, stats, []),
+    Types = [Type || #{value := #{<<"type">> := Type}} <- kafka_reader:records(topic(Config), Sent + 2 * 20)],
+    ?assertEqual(Sent, length([public || <<"public">> <- Types])).
+
+%% As after an upgrade in a broker that runs.
+another_library_takes_over_only_from_one_that_is_closed(Config) ->
+    Installed = rpc(Config, code, lib_dir, [?APP]),
+    Other = filename:join([proplists:get_value(priv_dir, Config), "other", filename:basename(Installed)]),
+    ok = filelib:ensure_dir(Other),
+    {0, _} = standin_broker:run("/bin/cp", ["-R", Installed, Other]),
+    true = rpc(Config, code, add_patha, [filename:join(Other, "ebin")]),
+    ?assertEqual({error, on_load_failure}, rpc(Config, code, load_file, [emq_plugin_kafka_nif])),
     ok = running(Config),
+    publish_one(Config, <<"before">>),
+    ok = rpc(Config, application, stop, [?APP]),
+    {module, _} = rpc(Config, code, load_file, [emq_plugin_kafka_nif]),
+    ok = rpc(Config, application, start, [?APP]),
+    ok = running(Config),
+    %% It has counters of its own, and what the other one left in the spool.
+    #{accepted := Recovered, recovered := Recovered} = rpc(Config, emq_plugin_kafka, stats, []),
     publish_one(Config, <<"after">>),
-    ?assertMatch([_, _, _], kafka_reader:records(topic(Config), 3)).
+    ?assertMatch([_, _, _, _, _, _], kafka_reader:records(topic(Config), 6)),
+    ok = rpc(Config, application, stop, [?APP]),
+    true = rpc(Config, code, del_path, [filename:join(Other, "ebin")]),
+    true = rpc(Config, code, soft_purge, [emq_plugin_kafka_nif]),
+    {module, _} = rpc(Config, code, load_file, [emq_plugin_kafka_nif]),
+    ok = rpc(Config, application, start, [?APP]),
+    running(Config).
 
 %% A client must not notice; a stop is over when shutdown_timeout is.
 kafka_down_costs_clients_nothing(Config) ->

@@ -64,3 +64,9 @@ with_file(Content, Test) ->
     File = filename:join("/tmp", "library_tests_" ++ os:getpid() ++ "_" ++ integer_to_list(erlang:unique_integer([positive]))),
     ok = file:write_file(File, Content),
     try Test(File) after ok = file:delete(File) end.
+
+a_library_of_another_version_asks_for_a_restart_test() ->
+    ?assertEqual(ok, emq_plugin_kafka_library:of_version(<<"1.2.0">>, {ok, "1.2.0"})),
+    {error, Problem} = emq_plugin_kafka_library:of_version(<<"1.2.0">>, {ok, "1.3.0"}),
+    ?assertEqual(<<"the native library that is loaded is of version 1.2.0, the plugin of version 1.3.0: restart the broker">>,
+                 Problem).

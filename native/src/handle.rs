@@ -398,6 +398,12 @@ impl Handle {
         }
     }
 
+    /// Whether a producer is open, or about to be. Never waits.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lifecycle.try_lock().map_or(true, |lifecycle| lifecycle.open.is_some())
+    }
+
     /// A look at what is open.
     #[must_use]
     pub fn view(&self) -> View {

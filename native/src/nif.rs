@@ -21,6 +21,7 @@ use crate::terms::{Events, decode_events, hook_atom};
 use crate::waiters::{Answer, Caller, WaiterId};
 
 mod build;
+mod init;
 
 /// The one global producer, and the counters that outlive it.
 static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
@@ -34,8 +35,6 @@ const LIGHT_BYTES: usize = 128 * 1024;
 
 /// What one of them costs beside the client's name, in bytes read.
 const TOPIC_COST: usize = 2048;
-
-rustler::init!("emq_plugin_kafka_nif");
 
 /// Takes an event in. Total: any term has an outcome, and is counted. `heavy` means that nothing was done, because it would take
 /// too long here: `produce_large` is to be called. `wait`: the caller may wait.
