@@ -48,7 +48,7 @@ uninstall: ## EMQ_HOME=DIR: take it out again
 
 clean: ## Delete what was built; downloads and compiled dependencies stay
 	@dev/kafka clean
-	rm -rf ebin priv/*.so _build/default _build/test _build/emqttd
+	rm -rf ebin priv/*.so priv/config* priv/*.term _build/default _build/test _build/emqttd
 
 distclean: clean ## Delete everything that is not in the repository
 	rm -rf _build target

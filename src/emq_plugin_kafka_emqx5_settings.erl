@@ -1,0 +1,88 @@
+%% The settings on EMQX 5, where there is no cuttlefish: data/plugins/emq_plugin_kafka/config.hocon as the environment that the
+%% cuttlefish schema makes on the other brokers, by a table that is made of that schema (dev/emqx5_files.escript). Changes nothing but
+%% the environment; runs in the process of whoever asks.
+-module(emq_plugin_kafka_emqx5_settings).
+
+-export([read/0, prepare/0, changed/1, environment/1]).
+
+-define(APP, emq_plugin_kafka).
+-define(TABLE, "emqx5_settings.term").
+
+-type problems() :: [Problem :: binary()].
+
+%% As it is on disk, so that a reload sees what was edited there. EMQX writes what the dashboard and the REST interface change there, too.
+-spec read() -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.
+read() ->
+    read(filename:join([emqx:data_dir(), "plugins", ?APP, "config.hocon"])).
+
+read(File) ->
+    read(filelib:is_regular(File), File).
+
+read(true, File) -> loaded(hocon:load(File, #{format => map}), File);
+read(false, _File) -> configured(emqx_plugins:get_config(name_vsn())).
+
+loaded({ok, Config}, _File) -> environment(Config);
+loaded({error, Reason}, File) -> {error, [problem("~ts: ~0tp", [File, Reason])]}.
+
+%% EMQX 5.9 gives the bare map.
+configured({ok, Config}) when is_map(Config) -> environment(Config);
+configured(Config) when is_map(Config) -> environment(Config);
+configured(Other) -> {error, [problem("EMQX has no configuration of ~ts: ~0tp", [name_vsn(), Other])]}.
+
+name_vsn() ->
+    {ok, Vsn} = application:get_key(?APP, vsn),
+    unicode:characters_to_binary([atom_to_list(?APP), "-", Vsn]).
+
+%% EMQX starts the application with the environment of its .app file, which is empty.
+-spec prepare() -> ok | {error, problems()}.
+prepare() ->
+    prepared(read()).
+
+prepared({ok, Environment}) ->
+    lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment);
+prepared({error, _} = Error) ->
+    Error.
+
+%% A new configuration from the dashboard or the REST interface. EMQX 5.9 and later refuses what this refuses. EMQX 5.7 and 5.8 do not
+%% look at the answer, and have saved it already: it stays out of use, and the log says why.
+-spec changed(Config :: map()) -> ok | {error, Text :: binary()}.
+changed(Config) ->
+    answer(use(environment(Config), whereis(emq_plugin_kafka_producer))).
+
+%% EMQX tells of a configuration, its own default for one, also before the application runs.
+use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:check/1));
+use({ok, Environment}, _Pid) -> emq_plugin_kafka_producer:reload(Environment);
+use({error, _} = Error, _Pid) -> Error.
+
+checked({ok, _Shown}) -> ok;
+checked({error, _} = Error) -> Error.
+
+answer(ok) ->
+    ok;
+answer({error, Problems}) ->
+    Text = iolist_to_binary(lists:join("; ", Problems)),
+    ok = emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]),
+    {error, Text}.
+
+%% The environment that a configuration makes. What it does not have has its default; what the plugin does not know is a problem.
+-spec environment(Config :: map()) -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.
+environment(Config) ->
+    {ok, Table} = file:consult(filename:join(code:priv_dir(?APP), ?TABLE)),
+    Fields = [Field || {Field, _, _, _} <- Table],
+    Unknown = [problem("~ts: there is no such setting", [Field]) || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
+    Settings = [setting(Row, Config) || Row <- Table],
+    environment(Unknown ++ [Problem || {error, Problems} <- Settings, Problem <- Problems], lists:append([S || S <- Settings, is_list(S)])).
+
+environment([], Environment) -> {ok, lists:sort(Environment)};
+environment(Problems, _Environment) -> {error, Problems}.
+
+setting({Field, Name, Types, Default}, Config) ->
+    setting(emq_plugin_kafka_emqx5_values:value(Types, maps:get(Field, Config, null)), Field, Name, Default).
+
+setting({ok, Value}, _Field, Name, _Default) -> [{Name, Value}];
+setting(unset, _Field, Name, {default, Value}) -> [{Name, Value}];
+setting(unset, _Field, _Name, none) -> [];
+setting({error, Problems}, Field, _Name, _Default) -> {error, [problem("~ts~ts: ~ts", [Field, Inside, Text]) || {Inside, Text} <- Problems]}.
+
+problem(Format, Args) ->
+    unicode:characters_to_binary(io_lib:format(Format, Args)).

@@ -1,0 +1,146 @@
+%% The settings of EMQX 5: the files that are made of the cuttlefish schema have every key of it, and a configuration becomes the very
+%% environment that cuttlefish makes of the same values on the other brokers.
+-module(emq_plugin_kafka_emqx5_settings_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(PREFIX, "emq.plugin.kafka.").
+
+priv(Name) ->
+    filename:join([os:getenv("PROJECT_ROOT", "."), "priv", Name]).
+
+schema() ->
+    cuttlefish_schema:files([priv("emq_plugin_kafka.schema")]).
+
+cuttlefish(Schema, Settings) ->
+    Conf = [{cuttlefish_variable:tokenize(?PREFIX ++ Key), Value} || {Key, Value} <- Settings],
+    case cuttlefish_generator:map(Schema, Conf) of
+        {error, _Phase, _Errors} -> error;
+        [{emq_plugin_kafka, Environment}] -> lists:sort(Environment)
+    end.
+
+ours(Config) ->
+    application:load(emq_plugin_kafka),
+    case emq_plugin_kafka_emqx5_settings:environment(Config) of
+        {ok, Environment} -> lists:sort(Environment);
+        {error, [_ | _]} -> error
+    end.
+
+problems(Config) ->
+    application:load(emq_plugin_kafka),
+    {error, Problems} = emq_plugin_kafka_emqx5_settings:environment(Config),
+    Problems.
+
+%% Those that are no rule and no property of librdkafka.
+keys() ->
+    {_, Mappings, _} = schema(),
+    [lists:nthtail(length(?PREFIX), string:join(cuttlefish_mapping:variable(M), "."))
+     || M <- Mappings, not lists:member(cuttlefish_mapping:mapping(M), ["emq_plugin_kafka.hooks", "emq_plugin_kafka.rdkafka"])].
+
+field(Key) ->
+    list_to_binary(string:replace(Key, ".", "_", all)).
+
+nothing_configured_gives_the_defaults_test() ->
+    ?assertEqual(cuttlefish(schema(), []), ours(#{})).
+
+every_key_takes_what_cuttlefish_takes_test_() ->
+    Schema = schema(),
+    {timeout, 60, [{Key, fun() ->
+        [?assertEqual({Key, Text, cuttlefish(Schema, [{Key, Text}])}, {Key, Text, ours(#{field(Key) => list_to_binary(Text)})})
+         || Text <- texts()]
+    end} || Key <- keys()]}.
+
+texts() ->
+    ["1", "0", "7", "-3", "+4", "00", "1.0", "five",
+     "5s", "5ms", "1h30m", "1m1s1ms1m", "2w", "1f", "0.5s", ".5h", "1.5999s", "0s", "05s", "1S", "5 s", "s",
+     "64MB", "10GB", "1kb", "1.5GB", ".5KB", "1Kb", "MB", "1.MB", "-1KB", "10MB10",
+     "on", "off", "auto", "all", "async", "sync", "none", "lz4", "raw", "https", "sasl_ssl", "block", "always", "murmur2",
+     "kafka1:9092,[::1]:2", "a#b # c", "data/spool", "SCRAM-SHA-512"].
+
+%% HOCON's own numbers and booleans, and JSON's null.
+values_may_be_no_texts_test_() ->
+    Defaults = ours(#{}),
+    [?_assertEqual(lists:keystore(Env, 1, Defaults, {Env, Expected}), ours(#{Field => Value}))
+     || {Field, Value, Env, Expected} <-
+            [{<<"queue_max_messages">>, 7, queue_max_messages, 7}, {<<"produce_timeout">>, 0, produce_timeout, 0},
+             {<<"idempotence">>, false, idempotence, false}, {<<"idempotence">>, true, idempotence, true},
+             {<<"acks">>, 1, acks, '1'}, {<<"metrics_listener">>, 9091, metrics_listener, "9091"},
+             {<<"spool_max_size">>, 1048576, spool_max_size, 1048576}, {<<"topic">>, null, topic, "test"},
+             {<<"topic">>, <<>>, topic, "test"}]]
+        ++ [?_assertEqual(Defaults, ours(#{Field => Unset}))
+            || Field <- [<<"sasl_password">>, <<"dead_letter_topic">>], Unset <- [<<>>, null]].
+
+rules_and_properties_are_those_of_cuttlefish_test_() ->
+    Schema = schema(),
+    [?_assertEqual(cuttlefish(Schema, Settings), ours(Config))
+     || {Settings, Config} <-
+            [{[], #{<<"hook">> => #{}, <<"rdkafka">> => #{}}},
+             {[{"hook.message.publish.b", "{}"}, {"hook.client.connected.a", "{\"key\": \"${clientid}#1\"}"}],
+              #{<<"hook">> => #{<<"message.publish.b">> => <<"{}">>,
+                                <<"client.connected.a">> => <<"{\"key\": \"${clientid}#1\"}">>}}},
+             {[{"hook.message.publish.1", "{\"filter\": \"k" ++ [252] ++ "che/" ++ [16#6E29, 16#1F600] ++ "\"}"}],
+              #{<<"hook">> => #{<<"message.publish.1">> => <<"{\"filter\": \"küche/温😀\"}"/utf8>>}}},
+             {[{"hook.message.publish.1", ""}], #{<<"hook">> => #{<<"message.publish.1">> => <<>>}}},
+             {[{"rdkafka.socket.timeout.ms", "1000"}, {"rdkafka.client.id", "x"}, {"rdkafka.debug", ""}],
+              #{<<"rdkafka">> => #{<<"socket.timeout.ms">> => 1000, <<"client.id">> => <<"x">>, <<"debug">> => <<>>}}},
+             {[{"rdkafka.client.id", ""}], #{<<"rdkafka">> => #{<<"client.id">> => null}}}]].
+
+a_problem_names_the_field_and_what_was_expected_test_() ->
+    [?_assertEqual([Problem], problems(#{Field => Value}))
+     || {Field, Value, Problem} <-
+            [{<<"produce">>, <<"later">>, <<"produce: expected one of async, durable, sync, not later">>},
+             {<<"produce_timeout">>, <<"soon">>, <<"produce_timeout: expected 0, or a duration such as 500ms or 5s, not soon">>},
+             {<<"linger">>, <<"soon">>, <<"linger: expected auto, 0, or a duration such as 500ms or 5s, not soon">>},
+             {<<"queue_max_messages">>, <<"many">>, <<"queue_max_messages: expected a whole number, not many">>},
+             {<<"idempotence">>, <<"maybe">>, <<"idempotence: expected true or false, not maybe">>},
+             {<<"spool">>, #{<<"dir">> => <<"x">>},
+              <<"spool: expected one of off, overflow, always, not a block of settings: field names have _ where conf keys have a dot">>},
+             {<<"server">>, [<<"a:1">>], <<"server: expected a text, not a list">>},
+             {<<"sasl_password">>, <<255>>, <<"sasl_password: expected a text, in UTF-8">>},
+             {<<"colour">>, <<"red">>, <<"colour: there is no such setting">>},
+             {<<"rdkafka">>, <<"x">>, <<"rdkafka: expected a block of names and texts">>},
+             {<<"rdkafka">>, #{<<"debug">> => [1]}, <<"rdkafka.\"debug\": expected a text, not a list">>},
+             {<<"hook">>, #{<<"message.publish.1">> => #{<<"filter">> => <<"a">>}},
+              <<"hook.\"message.publish.1\": expected the JSON of a rule, as a text: \"\"\"{\"filter\": \"a/#\"}\"\"\"">>}]].
+
+a_rule_is_for_an_event_and_has_a_name_test_() ->
+    [?_assertMatch([<<"hook.\"", Key:(byte_size(Key))/binary, "\": expected EVENT.NAME, ", _/binary>>],
+                   problems(#{<<"hook">> => #{Key => <<"{}">>}}))
+     || Key <- [<<"message.published.1">>, <<"message.publish">>, <<"message.publish.">>, <<"message.publish.a.b">>, <<"messageXpublish.1">>]].
+
+all_problems_are_told_test() ->
+    ?assertMatch([<<"colour: ", _/binary>>, <<"produce: ", _/binary>>, <<"linger: ", _/binary>>],
+                 problems(#{<<"produce">> => <<"x">>, <<"linger">> => <<"y">>, <<"colour">> => 1, <<"topic">> => <<"t">>})).
+
+%% The generated files
+
+every_key_has_a_field_in_each_file_test() ->
+    Fields = [field(Key) || Key <- keys()] ++ [<<"hook">>, <<"rdkafka">>],
+    ?assertEqual(Fields, [Name || {Name, _Env, _Types, _Default} <- element(2, file:consult(priv("emqx5_settings.term")))]),
+    ?assertEqual(Fields, [Name || #{<<"name">> := Name} <- maps:get(<<"fields">>, json("config_schema.avsc"))]),
+    {ok, Hocon} = file:read_file(priv("config.hocon")),
+    {match, Set} = re:run(Hocon, "^([a-z0-9_]+) (?:= .+|\\{\\})$", [multiline, global, {capture, all_but_first, binary}]),
+    ?assertEqual(Fields, lists:append(Set)).
+
+%% What EMQX makes of a configuration that says nothing of a field: the default of the Avro schema, as that of cuttlefish.
+the_defaults_of_avro_are_those_of_cuttlefish_test() ->
+    Config = maps:from_list([{Name, Default} || #{<<"name">> := Name, <<"default">> := Default} <-
+                                                    maps:get(<<"fields">>, json("config_schema.avsc"))]),
+    ?assertEqual(length(keys()) + 2, maps:size(Config)),
+    ?assertEqual(cuttlefish(schema(), []), ours(Config)).
+
+the_form_has_words_for_every_field_test() ->
+    Words = json("config_i18n.json"),
+    [?assertMatch({Name, Part, #{<<"en">> := <<_, _/binary>>, <<"zh">> := <<_, _/binary>>}}, {Name, Part, maps:get(maps:get(Part, Ui), Words)})
+     || #{<<"name">> := Name, <<"$ui">> := Ui} <- maps:get(<<"fields">>, json("config_schema.avsc")),
+        Part <- [<<"label">>, <<"description">>]],
+    ?assertEqual(2 * (length(keys()) + 2), maps:size(Words)).
+
+passwords_are_hidden_while_they_are_written_test() ->
+    ?assertEqual([<<"ssl_key_password">>, <<"sasl_password">>],
+                 [Name || #{<<"name">> := Name, <<"$ui">> := #{<<"component">> := <<"input-password">>}} <-
+                              maps:get(<<"fields">>, json("config_schema.avsc"))]).
+
+json(Name) ->
+    {ok, Text} = file:read_file(priv(Name)),
+    jiffy:decode(Text, [return_maps]).
