@@ -1,8 +1,12 @@
 %% The application: its start and stop, in the order that keeps callbacks in flight safe.
 -module(emq_plugin_kafka_app).
 -behaviour(application).
+%% By which EMQX 4 knows a plugin.
+-emqx_plugin(?MODULE).
 
 -export([start/2, prep_stop/1, stop/1]).
+%% EMQX 5's.
+-export([on_config_changed/2, on_health_check/1]).
 
 %% The producer first, the hooks second: no callback without a producer. A plugin that cannot work starts all the
 %% same, without hooks: a start that fails would leave EMQ's dashboard claiming success.
@@ -35,3 +39,17 @@ prep_stop(State) ->
 -spec stop(term()) -> ok.
 stop(_State) ->
     emq_plugin_kafka_cli:unregister().
+
+%% Called on each node with what the dashboard or the REST interface has for the plugin, whether it runs or not.
+-spec on_config_changed(Old :: map(), New :: map()) -> ok | {error, Text :: binary()}.
+on_config_changed(_Old, New) ->
+    emq_plugin_kafka_emqx5_settings:changed(New).
+
+%% EMQX 5.9 and later ask when the plugin is looked at.
+-spec on_health_check(Options :: map()) -> ok | {error, Text :: binary()}.
+on_health_check(_Options) ->
+    health(emq_plugin_kafka_producer:status()).
+
+health(#{state := running, problems := []}) -> ok;
+health(#{state := State, problems := Problems}) ->
+    {error, iolist_to_binary(lists:join("; ", [atom_to_binary(State, utf8) | Problems]))}.

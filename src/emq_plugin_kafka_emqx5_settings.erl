@@ -38,7 +38,11 @@ name_vsn() ->
 prepare() ->
     prepared(read()).
 
+%% Of an earlier start, something may be there that the configuration does not have any more.
 prepared({ok, Environment}) ->
+    Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
+                    not lists:keymember(Name, 1, Environment)],
+    lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
     lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment);
 prepared({error, _} = Error) ->
     Error.
@@ -51,8 +55,15 @@ changed(Config) ->
 
 %% EMQX tells of a configuration, its own default for one, also before the application runs.
 use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:check/1));
-use({ok, Environment}, _Pid) -> emq_plugin_kafka_producer:reload(Environment);
+use({ok, Environment}, _Pid) -> reload(Environment);
 use({error, _} = Error, _Pid) -> Error.
+
+reload(Environment) ->
+    try
+        emq_plugin_kafka_producer:reload(Environment)
+    catch
+        exit:{_, {gen_server, call, _}} -> {error, [<<"the plugin is being stopped">>]}
+    end.
 
 checked({ok, _Shown}) -> ok;
 checked({error, _} = Error) -> Error.

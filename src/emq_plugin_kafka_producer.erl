@@ -3,7 +3,7 @@
 -module(emq_plugin_kafka_producer).
 -behaviour(gen_server).
 
--export([start_link/0, close_left_behind/0, suspend/0, reload/0, status/0]).
+-export([start_link/0, close_left_behind/0, suspend/0, reload/0, reload/1, status/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([status/0]).
 
@@ -64,12 +64,17 @@ suspend({error, _}) -> ok.
 %% that a process had when it crashed is logged.
 -spec reload() -> ok | {error, [Problem :: binary()]}.
 reload() ->
-    reload(emq_plugin_kafka_broker:read_settings()).
+    read(emq_plugin_kafka_broker:read_settings()).
 
-reload({ok, Environment, Keep}) ->
-    reloaded(gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity), Keep);
-reload({error, _} = Error) ->
+read({ok, Environment, Keep}) ->
+    reloaded(reload(Environment), Keep);
+read({error, _} = Error) ->
     Error.
+
+%% The same with settings that the broker hands over.
+-spec reload(emq_plugin_kafka_broker:environment()) -> ok | {error, [Problem :: binary()]}.
+reload(Environment) ->
+    gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity).
 
 reloaded(ok, Keep) ->
     emq_plugin_kafka_broker:settings_read(Keep);
