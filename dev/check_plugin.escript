@@ -2,6 +2,7 @@
 %% ends the boot of the whole broker.
 %%
 %%   check_plugin.escript LIB_DIR APP SOURCES_DIR [SPOOL_DIR]
+%%   check_plugin.escript probe                                succeeds where an Erlang can run this
 %%
 %% Modules that this Erlang cannot load (they were compiled by a newer or a much older one) are compiled anew from
 %% SOURCES_DIR, into LIB_DIR, where it brings a compiler. The library must load, and read the files in SPOOL_DIR. Says on
@@ -12,6 +13,8 @@
 -define(SEGMENT, "EMQKSPL\n").
 -define(ACKNOWLEDGED, "EMQKACK\n").
 
+main(["probe"]) ->
+    ok;
 main([LibDir, App, Sources | Spool]) ->
     %% What does not load is told by us, not by the VM's log.
     error_logger:tty(false),

@@ -4,7 +4,6 @@
 %%   patch_boot.escript add BOOT_FILE LIB_DIR_NAME APP_FILE    writes the new boot file beside it, as BOOT_FILE.new
 %%   patch_boot.escript remove BOOT_FILE APP_NAME              the same
 %%   patch_boot.escript same BOOT_FILE OTHER_BOOT_FILE         succeeds where both hold the same script
-%%   patch_boot.escript probe                                  succeeds where an Erlang can run this
 %%
 %% LIB_DIR_NAME is NAME-VSN, the folder in the release's lib. Interpreted, so that a release without the compiler can run
 %% it, and plain enough for OTP 19.
@@ -21,8 +20,6 @@ main(["same", Boot, Other]) ->
         true -> ok;
         false -> halt(1)
     end;
-main(["probe"]) ->
-    ok;
 main(_) ->
     io:format(standard_error, "usage: see the head of ~s~n", [escript:script_name()]),
     halt(2).

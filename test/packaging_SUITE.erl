@@ -345,7 +345,7 @@ a_directory_that_is_no_emq_is_refused(Config) ->
      end || Script <- ["install", "uninstall"],
             {Args, Expected} <- [{[], "EMQ_HOME=/opt/emqttd"},
                                  {["/no/such/place"], "is no directory"},
-                                 {[Empty], "is no EMQ 2.3 release: it has no bin/emqttd"},
+                                 {[Empty], "is no EMQ release: it has neither bin/emqttd \\(EMQ 2.3\\) nor bin/emqx"},
                                  {[Broken], "it has no releases/2.3.11/emqttd.boot"}]],
     ?assertEqual({ok, []}, file:list_dir(Empty)),
     ?assertEqual(Before, files(Config)).

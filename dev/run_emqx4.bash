@@ -1,0 +1,33 @@
+# How run handles an EMQX 4 release. Sourced by run, after emq_home.bash.
+# shellcheck shell=bash disable=SC2154,SC2034 # of run and emq_home.bash, and for run
+# shellcheck source=dev/emqx4.bash
+source "$here/emqx4.bash"
+control=$home/bin/emqx_ctl
+
+node_do() { "$home/bin/emqx" "$1"; }
+
+# EMQX's own way to another port for one start, without an edit of its conf.
+borrow_port() {
+    local port
+    port=$(conf_value "$home/etc/listeners.conf" listener.tcp.external)
+    [[ -n $port ]] || port=$(conf_value "$home/etc/emqx.conf" listener.tcp.external)
+    port=${port:-1883}
+    mqtt_port=$("$here/free-port" "${port##*:}")
+    [[ $mqtt_port == "${port##*:}" ]] || export EMQX_LISTENER__TCP__EXTERNAL=127.0.0.1:$mqtt_port
+}
+
+install_plugin() {
+    "$here/install" "$home"
+    find_emq
+    keep_settings "$conf"
+    set_conf "$conf" emq.plugin.kafka.server "$server"
+    topic=$(conf_value "$conf" emq.plugin.kafka.topic)
+    topic=${topic:-test}
+}
+
+load_plugin() {
+    "$control" plugins load "$plugin" || true
+    "$control" plugins list
+}
+
+is_loaded() { "$control" plugins list 2>/dev/null | grep -q "Plugin($plugin,.*active=true)"; }
