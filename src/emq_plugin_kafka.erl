@@ -5,7 +5,7 @@
 %% The exception is what a client publishes with QoS 1: its callback waits, or ends the connection, where a rule wants that.
 -module(emq_plugin_kafka).
 
--export([load/1, load_all/1, unload/0, unload_unneeded/0, status/0, stats/0]).
+-export([load/1, load_all/1, unload/0, unload_unneeded/0, take/2, status/0, stats/0]).
 -export([on_client_connected/3, on_client_disconnected/3, on_client_subscribe/4, on_client_unsubscribe/4,
          on_session_created/3, on_session_subscribed/4, on_session_unsubscribed/4, on_session_terminated/4,
          on_message_publish/2, on_message_delivered/4, on_message_acked/4]).
@@ -131,6 +131,16 @@ forward(Hook, Args) ->
 forward(Hook, Args, Wait) ->
     try
         produce(emq_plugin_kafka_event:from_hook(Hook, Args), Wait)
+    catch
+        _:_ -> count_bad_event()
+    end.
+
+%% The same for the events of other generations.
+-spec take(fun(() -> emq_plugin_kafka_event:event()), emq_plugin_kafka_nif:wait()) ->
+          emq_plugin_kafka_nif:outcome() | disconnect.
+take(Make, Wait) ->
+    try
+        produce(Make(), Wait)
     catch
         _:_ -> count_bad_event()
     end.

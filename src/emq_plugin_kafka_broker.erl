@@ -6,7 +6,7 @@
          register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
 -export_type([adapter/0, event/0, alarm/0, environment/0, keep/0]).
 
--type adapter() :: emq_plugin_kafka_emq2.
+-type adapter() :: emq_plugin_kafka_emq2 | emq_plugin_kafka_emqx4 | emq_plugin_kafka_emqx5.
 %% What rules are about: 'message.publish' and so on. A hook of the broker often has the same name.
 -type event() :: atom().
 -type alarm() :: #{name := binary(), severity := warning | error | critical, title := binary(), summary := binary()}.
@@ -55,9 +55,12 @@ adapter(unknown) ->
 adapter(Adapter) ->
     Adapter.
 
-%% Without any broker, in a shell or a test, it is EMQ 2.3, of which nothing is there.
+%% By what is there, on the code path: a release loads all of it when it boots. Without any broker, in a shell or a test, it is
+%% EMQ 2.3, of which nothing is there.
 found() ->
-    emq_plugin_kafka_emq2.
+    hd([Adapter || {Adapter, Sign} <- [{emq_plugin_kafka_emq2, emqttd_hooks}, {emq_plugin_kafka_emqx5, emqx_conf},
+                                       {emq_plugin_kafka_emqx5, emqx_hookpoints}, {emq_plugin_kafka_emqx4, emqx_hooks}],
+                   code:which(Sign) =/= non_existing] ++ [emq_plugin_kafka_emq2]).
 
 -spec name() -> binary().
 name() -> (adapter()):name().
@@ -73,7 +76,8 @@ events() -> (adapter()):events().
 
 %% Those of every generation.
 -spec all_events() -> [event()].
-all_events() -> lists:usort(emq_plugin_kafka_emq2:events()).
+all_events() ->
+    lists:usort(emq_plugin_kafka_emq2:events() ++ emq_plugin_kafka_emqx4:events() ++ emq_plugin_kafka_emqx5:events()).
 
 -spec prepare() -> ok | {error, [Problem :: binary()]}.
 prepare() -> (adapter()):prepare().

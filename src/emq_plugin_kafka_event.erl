@@ -2,10 +2,10 @@
 %% position, gives `bad_event` or an event that the NIF finds out to be none.
 %%
 %% Records of the broker are matched by tag and size, without its header files, so that one build runs in any broker.
-%% The generation told apart here is EMQ 2.3.
+%% The generation told apart here is EMQ 2.3; the others are in emq_plugin_kafka_emqx_event.
 -module(emq_plugin_kafka_event).
 
--export([from_hook/2]).
+-export([from_hook/2, reason/1]).
 -export_type([event/0]).
 
 %% What is written `term()` here comes from the broker as it is; the NIF checks it.
@@ -16,6 +16,7 @@
                | {subscriptions, Hook :: atom(), ClientId :: term(), Username :: term(), [{Topic :: term(), Opts :: term()}]
                                                                                          | term()}
                | {session, Hook :: atom(), ClientId :: term(), Username :: term(), Reason :: binary() | undefined}
+               | emq_plugin_kafka_emqx_event:event()
                | bad_event.
 -type publish() :: {publish, ClientId :: term(), Username :: term(), Topic :: term(), Payload :: term(), QoS :: term(),
                     Dup :: term(), Retain :: term(), Id :: term(), Milliseconds :: integer() | undefined}
@@ -90,6 +91,7 @@ milliseconds(_) ->
     undefined.
 
 %% Why a connection or session ended, as text without stack traces.
+-spec reason(Reason :: term()) -> binary().
 reason(Reason) when is_atom(Reason) ->
     atom_to_binary(Reason, utf8);
 reason({shutdown, Reason}) ->

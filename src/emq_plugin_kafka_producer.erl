@@ -192,12 +192,8 @@ started(ok, State) ->
 started({error, _} = Error, State) ->
     {Error, State}.
 
-%% What the settings do not say goes back to its default, or is gone: a rule, a property.
 changed(ok, Environment) ->
-    Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
-                    not lists:keymember(Name, 1, Environment)],
-    lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
-    lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment),
+    ok = emq_plugin_kafka_settings:replace(Environment),
     emq_plugin_kafka_log:log(info, "the settings were read again", []);
 changed({error, _} = Error, _Environment) ->
     Error.

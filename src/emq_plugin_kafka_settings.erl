@@ -2,7 +2,9 @@
 %% which events it has.
 -module(emq_plugin_kafka_settings).
 
--export([of_environment/1, use/2]).
+-export([of_environment/1, use/2, replace/1]).
+
+-define(APP, emq_plugin_kafka).
 
 %% Gives an environment, as settings, to a function of the library. Settings that are no text make an exception, whose stack would
 %% show them all, passwords too.
@@ -28,6 +30,14 @@ foreign(Name, Event) ->
     Has = lists:join(", ", [atom_to_list(Has) || Has <- emq_plugin_kafka_broker:events()]),
     unicode:characters_to_binary(["emq.plugin.kafka.hook.", text(Name), ": ", emq_plugin_kafka_broker:name(), " has no event ",
                                   atom_to_list(Event), "; it has ", Has]).
+
+%% Makes it the application's environment. What it does not say goes back to its default, or is gone: a rule, a property.
+-spec replace(emq_plugin_kafka_broker:environment()) -> ok.
+replace(Environment) ->
+    Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
+                    not lists:keymember(Name, 1, Environment)],
+    lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
+    lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment).
 
 -spec of_environment([{atom(), term()}]) -> [emq_plugin_kafka_nif:setting()].
 of_environment(Env) ->

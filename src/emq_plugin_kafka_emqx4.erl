@@ -1,0 +1,129 @@
+%% EMQX 4 (4.3 and 4.4): its hooks, its command line, its alarms, its conf file.
+-module(emq_plugin_kafka_emqx4).
+-behaviour(emq_plugin_kafka_broker).
+
+%% By this attribute the broker finds its plugins.
+-emqx_plugin(?MODULE).
+
+-export([name/0, control/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
+         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+-export([on_delivery_completed/3, publish/1, published/1]).
+
+-define(APP, emq_plugin_kafka).
+-define(SHARED, emq_plugin_kafka_emqx).
+
+%% Which callbacks serve which event.
+-define(EVENTS, [{'client.connect', [{'client.connect', {?SHARED, on_client_connect, [4]}}]},
+                 {'client.connack', [{'client.connack', {?SHARED, on_client_connack, [4]}}]},
+                 {'client.connected', [{'client.connected', {?SHARED, on_client_connected, [4]}},
+                                       {'client.connack', {?SHARED, on_client_refused, [4]}}]},
+                 {'client.disconnected', [{'client.disconnected', {?SHARED, on_client_disconnected, [4]}}]},
+                 {'client.subscribe', [{'client.subscribe', {?SHARED, on_client_subscribe, [4]}}]},
+                 {'client.unsubscribe', [{'client.unsubscribe', {?SHARED, on_client_unsubscribe, [4]}}]},
+                 {'session.created', [{'session.created', {?SHARED, on_session_created, [4]}}]},
+                 {'session.resumed', [{'session.resumed', {?SHARED, on_session_resumed, [4]}}]},
+                 {'session.discarded', [{'session.discarded', {?SHARED, on_session_discarded, [4]}}]},
+                 {'session.takenover', [{'session.takeovered', {?SHARED, on_session_takenover, [4]}}]},
+                 {'session.subscribed', [{'session.subscribed', {?SHARED, on_session_subscribed, [4]}}]},
+                 {'session.unsubscribed', [{'session.unsubscribed', {?SHARED, on_session_unsubscribed, [4]}}]},
+                 {'session.terminated', [{'session.terminated', {?SHARED, on_session_terminated, [4]}}]},
+                 {'message.publish', [{'message.publish', {?MODULE, published, []}, {?MODULE, publish, []}}]},
+                 {'message.delivered', [{'message.delivered', {?SHARED, on_message_delivered, [4]}}]},
+                 {'message.acked', [{'message.acked', {?SHARED, on_message_acked, [4]}}]},
+                 {'message.dropped', [{'message.dropped', {?SHARED, on_message_dropped, [4]}}]},
+                 {'delivery.dropped', [{'delivery.dropped', {?SHARED, on_delivery_dropped, [4]}}]},
+                 {'delivery.completed', [{'delivery.completed', {?MODULE, on_delivery_completed, []}}]}]).
+
+-spec name() -> binary().
+name() -> <<"EMQX 4">>.
+
+-spec control() -> binary().
+control() -> <<"emqx_ctl">>.
+
+%% The hook of a QoS 2 publish runs before PUBREC.
+-spec gated() -> [1 | 2].
+gated() -> [1, 2].
+
+-spec events() -> [emq_plugin_kafka_broker:event()].
+events() -> [Event || {Event, _} <- ?EVENTS].
+
+%% The broker has set the environment before it starts a plugin.
+-spec prepare() -> ok.
+prepare() -> ok.
+
+-spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
+hook(Event) -> ?SHARED:hook(registrations(Event)).
+
+-spec unhook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
+unhook(Event) -> ?SHARED:unhook(registrations(Event)).
+
+registrations(Event) ->
+    {Event, Registrations} = lists:keyfind(Event, 1, ?EVENTS),
+    Registrations.
+
+%% The filter of message.publish does the work: the broker catches what a callback raises, acknowledges the message and delivers it;
+%% what a filter raises ends the client's connection. It never lets the callback be called.
+-spec publish(Message :: term()) -> false | no_return().
+publish(Message) ->
+    published(forward(Message, emq_plugin_kafka_emqx_gate:refused(Message)), Message).
+
+%% Nobody gets a message that another plugin has refused.
+forward(_Message, true) ->
+    ignored;
+forward(Message, false) ->
+    emq_plugin_kafka:take(fun() -> emq_plugin_kafka_emqx_event:from_hook(4, 'message.publish', [Message]) end,
+                          emq_plugin_kafka_emqx_gate:allowed(Message)).
+
+%% The broker takes the reason for an orderly end: neither PUBACK nor PUBREC, nothing in the log, and the client sends again.
+published(disconnect, _Message) -> exit({shutdown, kafka_unavailable});
+published(_Outcome, _Message) -> false.
+
+%% The callback that the filter stands before.
+-spec published(Message :: term()) -> ok.
+published(_Message) -> ok.
+
+-spec on_delivery_completed(term(), term(), term()) -> ok.
+on_delivery_completed(Client, Message, Session) ->
+    _ = emq_plugin_kafka:take(fun() -> emq_plugin_kafka_emqx_event:from_hook(4, 'delivery.completed', [Client, Message, Session]) end,
+                              no_wait),
+    ok.
+
+-spec register_command() -> ok.
+register_command() -> ?SHARED:register_command().
+
+-spec unregister_command() -> ok.
+unregister_command() -> ?SHARED:unregister_command().
+
+%% The exit status is 0 whatever a command returns; only an exception gives 1. The broker logs it; of all reasons, its tool prints
+%% nothing for this one.
+-spec finish(Well :: boolean()) -> ok | no_return().
+finish(true) -> ok;
+finish(false) -> erlang:raise(exit, cmd_not_found, []).
+
+-spec raise(emq_plugin_kafka_broker:alarm()) -> ok.
+raise(Alarm) -> emq_plugin_kafka_emqx_alarm:raise(Alarm, []).
+
+-spec clear(Name :: binary()) -> ok.
+clear(Name) -> emq_plugin_kafka_emqx_alarm:clear(Name).
+
+-spec clear_all() -> ok.
+clear_all() -> emq_plugin_kafka_emqx_alarm:clear_all().
+
+%% As the broker does: from its directory of all plugins' conf files, or else from the plugin's own folder.
+-spec read_settings() -> {ok, emq_plugin_kafka_broker:environment(), none} | {error, [Problem :: binary()]}.
+read_settings() ->
+    read(emq_plugin_kafka_conf:read(directory(application:get_env(emqx, plugins_etc_dir)))).
+
+read({ok, Environment, _Pairs}) -> {ok, Environment, none};
+read({error, _} = Error) -> Error.
+
+directory(Shared) ->
+    Own = filename:join(filename:dirname(filename:dirname(code:which(?MODULE))), "etc"),
+    first([Directory || {ok, Directory} <- [Shared, {ok, Own}], filelib:is_regular(filename:join(Directory, "emq_plugin_kafka.conf"))],
+          Shared).
+
+first([Directory | _], _Shared) -> {ok, Directory};
+first([], Shared) -> Shared.
+
+-spec settings_read(none) -> ok.
+settings_read(none) -> ok.

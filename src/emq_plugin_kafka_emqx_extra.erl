@@ -1,0 +1,147 @@
+%% What EMQX 4 and 5 tell beyond EMQ 2.3: the properties of MQTT 5, attributes of connections and sessions, each under one name,
+%% in one unit. Pure, total: what is not there, or is not of its type, is left out.
+-module(emq_plugin_kafka_emqx_extra).
+
+-export([published/1, received/2, connection/3, disconnection/3, answer/2, session/3, subscription/2, numbers/1, peer/2, field/2]).
+-export_type([extra/0]).
+
+-type extra() :: [{Name :: atom(), value()}].
+-type value() :: binary() | integer() | boolean() | null | {pairs, [pair()]} | {map, [pair()]}.
+-type pair() :: {binary(), binary()}.
+
+%% A message, with its publisher's attributes.
+-spec published(Message :: term()) -> extra().
+published(Message) ->
+    Headers = headers(Message),
+    {Host, Port} = peer(Headers, Headers),
+    message(field(properties, Headers)) ++ numbers([{proto_ver, field(proto_ver, Headers)}])
+        ++ texts([{peerhost, Host}]) ++ numbers([{peerport, Port}]) ++ attributes(Headers).
+
+%% A message, with its receiver's attributes.
+-spec received(Client :: term(), Message :: term()) -> extra().
+received(Client, Message) ->
+    {Host, Port} = peer(Client, Client),
+    message(field(properties, headers(Message)))
+        ++ texts([{peerhost, Host}]) ++ numbers([{peerport, Port}]) ++ attributes(Client).
+
+headers({message, _, _, _, _, Headers, _, _, _}) -> Headers;
+headers({message, _, _, _, _, Headers, _, _, _, _}) -> Headers;
+headers(_) -> #{}.
+
+message(Properties) ->
+    user_properties(Properties)
+        ++ texts([{content_type, field('Content-Type', Properties)}, {response_topic, field('Response-Topic', Properties)},
+                  {correlation_data, field('Correlation-Data', Properties)}])
+        ++ indicator(field('Payload-Format-Indicator', Properties))
+        ++ numbers([{message_expiry_interval, field('Message-Expiry-Interval', Properties)},
+                    {subscription_identifier, field('Subscription-Identifier', Properties)}]).
+
+indicator(Indicator) when Indicator =:= 0; Indicator =:= 1 -> [{payload_format_indicator, Indicator}];
+indicator(_) -> [].
+
+%% A connection, with the properties of its CONNECT. The client's own map is not known until it is let in.
+-spec connection(emq_plugin_kafka_emqx_event:generation(), Client :: term(), Connection :: term()) -> extra().
+connection(Generation, Client, Connection) ->
+    user_properties(field(conn_props, Connection)) ++ attributes(Generation, Client, Connection).
+
+%% The end of one, with the properties of its DISCONNECT.
+-spec disconnection(emq_plugin_kafka_emqx_event:generation(), Client :: term(), Connection :: term()) -> extra().
+disconnection(Generation, Client, Connection) ->
+    Properties = field(disconn_props, Connection),
+    user_properties(Properties) ++ texts([{reason_string, field('Reason-String', Properties)}])
+        ++ numbers([{disconnected_at, field(disconnected_at, Connection)}]) ++ attributes(Generation, Client, Connection).
+
+attributes(Generation, Client, Connection) ->
+    texts([{listener, either(listener, Client, Connection)}, {zone, either(zone, Client, Connection)},
+           {mountpoint, field(mountpoint, Client)}, {proto_name, field(proto_name, Connection)},
+           {socktype, field(socktype, Connection)}, {cn, field(cn, Client)}, {dn, field(dn, Client)}])
+        ++ numbers([{receive_maximum, field(receive_maximum, Connection)},
+                    {session_expiry_interval, seconds(Generation, field(expiry_interval, Connection))}])
+        ++ attributes(Client).
+
+%% A CONNACK.
+-spec answer(Reason :: term(), Properties :: term()) -> extra().
+answer(Reason, Properties) ->
+    [{reason, emq_plugin_kafka_emqx_event:why(Reason)}, {reason_code, emq_plugin_kafka_emqx_codes:number(Reason)}]
+        ++ texts([{assigned_client_id, field('Assigned-Client-Identifier', Properties)}]).
+
+-spec session(emq_plugin_kafka_emqx_event:generation(), Client :: term(), Session :: term()) -> extra().
+session(Generation, Client, Session) ->
+    {Host, _Port} = peer(Client, Client),
+    numbers([{created_at, field(created_at, Session)},
+             {await_rel_timeout, seconds(Generation, field(await_rel_timeout, Session))}])
+        ++ [{is_persistent, Is} || Is <- [field(is_persistent, Session)], is_boolean(Is)]
+        ++ retry(Generation, field(retry_interval, Session))
+        ++ texts([{peerhost, Host}]) ++ attributes(Client).
+
+%% Messages that nobody acknowledges may be sent once only.
+retry(_Generation, infinity) -> [{retry_interval, null}];
+retry(Generation, Interval) -> numbers([{retry_interval, seconds(Generation, Interval)}]).
+
+%% A SUBSCRIBE or UNSUBSCRIBE.
+-spec subscription(Client :: term(), Properties :: term()) -> extra().
+subscription(Client, Properties) ->
+    {Host, _Port} = peer(Client, Client),
+    user_properties(Properties) ++ texts([{peerhost, Host}]) ++ attributes(Client).
+
+%% EMQX 5 has milliseconds.
+seconds(5, Milliseconds) when is_integer(Milliseconds) -> Milliseconds div 1000;
+seconds(4, Seconds) -> Seconds;
+seconds(_, _) -> undefined.
+
+%% Where a client is: its address and port, in the one map or the other. A version that has no port there has the address alone.
+-spec peer(Client :: term(), Connection :: term()) -> {Host :: binary() | undefined, Port :: 0..65535 | undefined}.
+peer(Client, Connection) ->
+    peer_of(either(peername, Connection, Client), either(peerhost, Client, Connection)).
+
+peer_of({Host, Port}, _Host) when is_integer(Port), Port >= 0, Port =< 65535 -> {host(Host), Port};
+peer_of(_, Host) -> {host(Host), undefined}.
+
+%% inet:ntoa/1 is not total: it takes a text for an address.
+host({_, _, _, _} = Address) -> address(inet:ntoa(Address));
+host({_, _, _, _, _, _, _, _} = Address) -> address(inet:ntoa(Address));
+host(_) -> undefined.
+
+address({error, einval}) -> undefined;
+address(Text) -> list_to_binary(Text).
+
+%% Pairs in their order, the same name several times perhaps.
+user_properties(Properties) ->
+    [{user_properties, {pairs, Pairs}} || [_ | _] = Pairs <- [pairs(field('User-Property', Properties))]].
+
+pairs([{Name, Value} | Pairs]) when is_binary(Name), is_binary(Value) -> [{Name, Value} | pairs(Pairs)];
+pairs([_ | Pairs]) -> pairs(Pairs);
+pairs(_) -> [].
+
+%% What an authenticator or the configuration of EMQX 5 says of a client.
+attributes(Client) ->
+    [{client_attrs, {map, Pairs}} || [_ | _] = Pairs <- [attribute_pairs(field(client_attrs, Client))]].
+
+attribute_pairs(#{} = Attributes) ->
+    [{Name, Value} || {Name, Value} <- lists:sort(maps:to_list(Attributes)), is_binary(Name), is_binary(Value)];
+attribute_pairs(_) ->
+    [].
+
+-spec numbers([{Name :: atom(), term()}]) -> extra().
+numbers(Fields) ->
+    [Field || {_, Number} = Field <- Fields, is_integer(Number), Number >= 0, Number < 1 bsl 63].
+
+texts(Fields) ->
+    [{Name, Text} || {Name, Value} <- Fields, Text <- text(Value)].
+
+text(Text) when is_binary(Text) -> [Text];
+text(Name) when is_atom(Name), Name =/= undefined, Name =/= nossl -> [atom_to_binary(Name, utf8)];
+text(_) -> [].
+
+either(Name, Map, Other) ->
+    first(field(Name, Map), Name, Other).
+
+first(undefined, Name, Other) -> field(Name, Other);
+first(Value, _Name, _Other) -> Value.
+
+-spec field(Name :: atom(), Map :: term()) -> term().
+field(Name, Map) ->
+    case Map of
+        #{Name := Value} -> Value;
+        _ -> undefined
+    end.
