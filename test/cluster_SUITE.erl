@@ -77,18 +77,18 @@ a_killed_node_costs_the_others_nothing(Config) ->
     [ok = set_and_restart(Node, [{produce, durable}, {hooks, [{"message.publish.1", "{}"}]}]) || Node <- Nodes],
     Publishers = [{Node, publishers(Node, 1)} || Node <- Nodes],
     #{accepted := Before} = rpc(Third, ?APP, stats, []),
-    ok = until(fun() -> maps:get(accepted, rpc(Third, ?APP, stats, [])) > Before + ?COUNT end),
+    ok = live_plugin:until(fun() -> maps:get(accepted, rpc(Third, ?APP, stats, [])) > Before + ?COUNT end),
     ok = standin_broker:kill(home(Third)),
     #{accepted := Then} = rpc(First, ?APP, stats, []),
-    ok = until(fun() -> maps:get(accepted, rpc(First, ?APP, stats, [])) > Then + ?COUNT end),
+    ok = live_plugin:until(fun() -> maps:get(accepted, rpc(First, ?APP, stats, [])) > Then + ?COUNT end),
     Acknowledged = [{Node, acknowledged(stopped(Clients))} || {Node, Clients} <- Publishers],
-    [ok = until(fun() -> settled(Node) end) || Node <- [First, Second]],
+    [ok = live_plugin:until(fun() -> settled(Node) end) || Node <- [First, Second]],
     ?assertEqual(lists:sort([node_of(First), node_of(Second)]), lists:sort(rpc(First, emqttd_cluster, status, []))),
     %% What the conf file says: the spool is the one that it had.
     ok = standin_broker:start(home(Third)),
     ok = standin_broker:connect(home(Third)),
     ok = running(Third),
-    ok = until(fun() -> settled(Third) end),
+    ok = live_plugin:until(fun() -> settled(Third) end),
     ?assertEqual(lists:sort([node_of(Node) || Node <- Nodes]), lists:sort(rpc(Second, emqttd_cluster, status, []))),
     Records = [Value || #{value := Value} <- all_records(topic(Config))],
     [?assertEqual({name(Node), lists:seq(1, Count)}, {name(Node), numbers(Node, Records)})
@@ -138,12 +138,3 @@ all_records(Topic) ->
     {0, Output} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]), ["read", Topic]),
     [#{value => jiffy:decode(Value, [return_maps])}
      || Line <- string:split(string:trim(Output), "\n", all), [_, _, _, _, _, Value] <- [string:split(Line, "\t", all)]].
-
-until(Condition) -> until(Condition, 600).
-
-until(Condition, Tries) ->
-    case Condition() of
-        true -> ok;
-        false when Tries > 0 -> receive after 50 -> until(Condition, Tries - 1) end;
-        false -> {error, timeout}
-    end.

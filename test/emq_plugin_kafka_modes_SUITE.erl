@@ -423,11 +423,11 @@ queues(Config) ->
     Connections = [Pid || {_, Pid, _, _} <- rpc(Config, supervisor, which_children, [emqttd_client_sup]), is_pid(Pid)],
     [Length || Pid <- Connections, {message_queue_len, Length} <- [rpc(Config, erlang, process_info, [Pid, message_queue_len])]].
 
-waiting(Config, Count) -> until(fun() -> maps:get(waiting, stats(Config)) =:= Count end).
+waiting(Config, Count) -> live_plugin:until(fun() -> maps:get(waiting, stats(Config)) =:= Count end).
 
 %% Kafka has all there is.
 settled(Config) ->
-    until(fun() ->
+    live_plugin:until(fun() ->
                   #{queued := Queued, spooled := Spooled} = stats(Config),
                   Queued =:= 0 andalso Spooled =:= 0
           end).
@@ -435,16 +435,7 @@ settled(Config) ->
 %% Some hundred messages more.
 some_more(Config) ->
     #{accepted := Before} = stats(Config),
-    until(fun() -> maps:get(accepted, stats(Config)) > Before + 500 end).
-
-until(Condition) -> until(Condition, 600).
-
-until(Condition, Tries) ->
-    case Condition() of
-        true -> ok;
-        false when Tries > 0 -> receive after 50 -> until(Condition, Tries - 1) end;
-        false -> {error, timeout}
-    end.
+    live_plugin:until(fun() -> maps:get(accepted, stats(Config)) > Before + 500 end).
 
 %% The gap that was logged last.
 gap(Config) ->

@@ -5,7 +5,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([start/2, home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
-         publishers/2, stopped/1, get_config/1, put_config/2, http/4]).
+         publishers/2, stopped/1, until/1, get_config/1, put_config/2, http/4]).
 
 -define(APP, emq_plugin_kafka).
 
@@ -63,6 +63,16 @@ logged(Config, Pattern, Tries) ->
         {match, _} -> ok;
         nomatch when Tries > 0 -> receive after 50 -> logged(Config, Pattern, Tries - 1) end;
         nomatch -> {error, {not_logged, Pattern}}
+    end.
+
+%% Asks until it is so, 30 s long.
+until(Condition) -> until(Condition, 600).
+
+until(Condition, Tries) ->
+    case Condition() of
+        true -> ok;
+        false when Tries > 0 -> receive after 50 -> until(Condition, Tries - 1) end;
+        false -> {error, timeout}
     end.
 
 env(Config) ->
