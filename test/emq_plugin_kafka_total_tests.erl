@@ -37,8 +37,8 @@ ends_the_connection(Call) ->
 
 prop_publish() ->
     Publishes = [Call || {'message.publish', _} = Call <- hook_calls:recorded()],
-    ?FORALL({Call, Term}, {oneof(Publishes), nasty()},
-            ?FORALL(Mutated, mutation(Call, Term), published(Mutated))).
+    ?FORALL({Call, Term}, {oneof(Publishes), mutations:nasty()},
+            ?FORALL(Mutated, mutations:mutation(Call, Term), published(Mutated))).
 
 %% No message is left in the mailbox, either.
 published({_, [Message]} = Call) ->
@@ -103,25 +103,25 @@ sys_messages_become_no_records() ->
 
 prop_mutated() ->
     Calls = hook_calls:recorded(),
-    ?FORALL({Call, Term}, {oneof(Calls), nasty()},
-            ?FORALL(Mutated, mutation(Call, Term), contract_kept(Mutated))).
+    ?FORALL({Call, Term}, {oneof(Calls), mutations:nasty()},
+            ?FORALL(Mutated, mutations:mutation(Call, Term), contract_kept(Mutated))).
 
 prop_arbitrary() ->
-    ?FORALL(Call, oneof([{'client.subscribe', [nasty(), nasty(), oneof([nasty(), list({nasty(), nasty()})])]},
-                         {'client.unsubscribe', [nasty(), nasty(), oneof([nasty(), list({nasty(), nasty()})])]},
-                         {'session.created', [nasty(), nasty()]},
-                         {'session.terminated', [nasty(), nasty(), nasty()]},
-                         {'message.delivered', [nasty(), nasty(), nasty()]},
-                         {'message.acked', [nasty(), nasty(), nasty()]},
-                         {'client.connected', [nasty(), nasty()]},
-                         {'client.disconnected', [nasty(), nasty()]},
-                         {'session.subscribed', [nasty(), nasty(), oneof([nasty(), {nasty(), nasty()}])]},
-                         {'session.unsubscribed', [nasty(), nasty(), oneof([nasty(), {nasty(), nasty()}])]},
-                         {'message.publish', [oneof([nasty(), loose_tuple(nasty())])]}]),
+    ?FORALL(Call, oneof([{'client.subscribe', [mutations:nasty(), mutations:nasty(), oneof([mutations:nasty(), list({mutations:nasty(), mutations:nasty()})])]},
+                         {'client.unsubscribe', [mutations:nasty(), mutations:nasty(), oneof([mutations:nasty(), list({mutations:nasty(), mutations:nasty()})])]},
+                         {'session.created', [mutations:nasty(), mutations:nasty()]},
+                         {'session.terminated', [mutations:nasty(), mutations:nasty(), mutations:nasty()]},
+                         {'message.delivered', [mutations:nasty(), mutations:nasty(), mutations:nasty()]},
+                         {'message.acked', [mutations:nasty(), mutations:nasty(), mutations:nasty()]},
+                         {'client.connected', [mutations:nasty(), mutations:nasty()]},
+                         {'client.disconnected', [mutations:nasty(), mutations:nasty()]},
+                         {'session.subscribed', [mutations:nasty(), mutations:nasty(), oneof([mutations:nasty(), {mutations:nasty(), mutations:nasty()}])]},
+                         {'session.unsubscribed', [mutations:nasty(), mutations:nasty(), oneof([mutations:nasty(), {mutations:nasty(), mutations:nasty()}])]},
+                         {'message.publish', [oneof([mutations:nasty(), loose_tuple(mutations:nasty())])]}]),
             contract_kept(Call)).
 
 prop_nif() ->
-    ?FORALL(Term, nasty(),
+    ?FORALL(Term, mutations:nasty(),
             lists:member(produce(Term), [ok, ignored, {error, bad_event}, {error, queue_full}])
             andalso adds_up()).
 
@@ -206,37 +206,3 @@ is_sys_message(Message) when tuple_size(Message) =:= 13 ->
     end;
 is_sys_message(_) ->
     false.
-
-%% Replaces one position, at any depth, of a call's arguments.
-mutation({Hook, Args}, Term) ->
-    ?LET(Path, oneof(paths(Args)), {Hook, put_at(Path, Term, Args)}).
-
-paths(Args) ->
-    [[N | Path] || {N, Arg} <- numbered(Args), Path <- [[] | paths_in(Arg)]].
-
-paths_in(Tuple) when is_tuple(Tuple) -> paths(tuple_to_list(Tuple));
-paths_in(List) when is_list(List) -> paths(List);
-paths_in(_) -> [].
-
-numbered(List) when is_list(List) ->
-    try lists:zip(lists:seq(1, length(List)), List)
-    catch error:badarg -> []
-    end.
-
-put_at([], Term, _) ->
-    Term;
-put_at([N | Path], Term, Tuple) when is_tuple(Tuple) ->
-    setelement(N, Tuple, put_at(Path, Term, element(N, Tuple)));
-put_at([N | Path], Term, List) ->
-    {Before, [Old | After]} = lists:split(N - 1, List),
-    Before ++ [put_at(Path, Term, Old) | After].
-
-%% Terms, the nasty ones often.
-nasty() ->
-    oneof([any(), exactly(undefined), exactly([]), exactly(<<>>), exactly([a | b]), exactly(<<1:3>>),
-           exactly(<<255, 254>>), exactly(1 bsl 64), exactly(-1), exactly(1.5), exactly(#{}), exactly(self()),
-           exactly(make_ref()), exactly(fun lists:map/2), exactly(binary:copy(<<$">>, 70000)),
-           exactly({shutdown, {shutdown, x}}), exactly([{f, 1, 2, 3} | improper]), exactly({1 bsl 70, 0, 0}),
-           exactly([{qos, 1}, {share, <<255>>}]), exactly(<<"$SYS/x">>), exactly({{1, 2, 3, 4}, 5}),
-           exactly({{a, b, c, d}, 5}), exactly({[$1, $., $2], 5}), atom(), binary(), integer(),
-           ?LET(T, any(), {T, T}), ?LET(T, any(), [T])]).
