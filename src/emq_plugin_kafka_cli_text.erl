@@ -40,7 +40,7 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
               {"node", maps:get(node, Status)},
               {"version", versions(Status)},
               {"runs in", maps:get(runs_in, Status)},
-              {"can wait for Kafka", gated(maps:get(gated_qos, Status))},
+              {"can withhold", gated(maps:get(gated_qos, Status))},
               {"configuration", text(maps:get(config_hash, Status))},
               {"mode", text(maps:get(mode, Status))}]
           ++ [{["mode of ", Rule], Mode} || {Rule, Mode} <- lists:sort(maps:to_list(maps:get(modes, Status)))]
@@ -54,9 +54,12 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
 versions(#{version := Version, librdkafka := none}) -> text(Version);
 versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", librdkafka ", Librdkafka].
 
-%% Which publishes need not be acknowledged before their record is safe.
-gated([]) -> "no publish";
-gated(QoS) -> ["publishes with QoS ", lists:join(" and ", [integer_to_list(N) || N <- QoS])].
+%% From a publisher whose record is not safe.
+gated([]) -> "no acknowledgement";
+gated(QoS) -> lists:join(" and ", [acknowledgement(N) || N <- QoS]).
+
+acknowledgement(1) -> "PUBACK";
+acknowledgement(2) -> "PUBREC".
 
 spooled(#{spooled := none}) -> "unknown";
 spooled(#{spool := #{state := off}}) -> "no spool";
