@@ -52,10 +52,7 @@ events() -> [Event || {Event, _} <- ?EVENTS].
 
 %% The broker keeps the settings to itself.
 -spec prepare() -> ok | {error, [Problem :: binary()]}.
-prepare() -> prepared(emq_plugin_kafka_emqx5_settings:read()).
-
-prepared({ok, Environment}) -> emq_plugin_kafka_settings:replace(Environment);
-prepared({error, _} = Error) -> Error.
+prepare() -> emq_plugin_kafka_emqx5_settings:prepare().
 
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook('message.publish') ->

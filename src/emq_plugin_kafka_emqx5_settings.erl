@@ -39,11 +39,7 @@ prepare() ->
     prepared(read()).
 
 %% Of an earlier start, something may be there that the configuration does not have any more.
-prepared({ok, Environment}) ->
-    Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
-                    not lists:keymember(Name, 1, Environment)],
-    lists:foreach(fun(Name) -> application:unset_env(?APP, Name) end, Gone),
-    lists:foreach(fun({Name, Value}) -> application:set_env(?APP, Name, Value) end, Environment);
+prepared({ok, Environment}) -> emq_plugin_kafka_settings:replace(Environment);
 prepared({error, _} = Error) ->
     Error.
 
