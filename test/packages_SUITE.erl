@@ -1,0 +1,320 @@
+%% The packages of EMQX 4 and EMQX 5, and their installers on directories that are laid out as releases: what a broker that does not
+%% run does not have to do with it. EMQ 2.3 has packaging_SUITE, with a stand-in that boots.
+-module(packages_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, init_per_suite/1, end_per_suite/1, init_per_testcase/2, end_per_testcase/2]).
+-export([
+    each_generation_is_recognised/1,
+    an_archive_of_another_generation_is_refused/1,
+    emqx4_finds_the_plugin_in_its_folder/1,
+    emqx4_conf_is_set_kept_and_taken_back/1,
+    emqx4_unedited_conf_is_replaced_by_an_upgrade/1,
+    emqx4_conf_with_keys_that_are_gone_is_refused/1,
+    emqx4_uninstall_leaves_the_release_as_it_was/1,
+    emqx4_conf_and_plugins_may_be_elsewhere/1,
+    emqx5_package_is_what_emqx_demands/1,
+    emqx5_package_is_reproducible/1,
+    emqx5_schema_is_avro_and_the_defaults_conform/1,
+    emqx5_package_lies_ready_where_emqx_does_not_run/1,
+    emqx5_configuration_is_kept_but_for_what_is_named/1,
+    emqx5_uninstall_leaves_the_configuration_and_a_purge_nothing/1,
+    emqx5_library_that_does_not_load_is_refused/1
+]).
+
+-define(PLUGIN, "emq_plugin_kafka").
+
+all() ->
+    [Name || {Name, 1} <- ?MODULE:module_info(exports), is_testcase(atom_to_list(Name))].
+
+is_testcase(Name) ->
+    not lists:any(fun(Other) -> lists:prefix(Other, Name) end, ["init_per_", "end_per_", "module_info"]).
+
+init_per_suite(Config) ->
+    Root = os:getenv("PROJECT_ROOT"),
+    ?assertNotEqual(false, Root),
+    {ok, [{application, _, Keys}]} = file:consult(filename:join([Root, "ebin", ?PLUGIN ".app"])),
+    [{root, Root}, {vsn, proplists:get_value(vsn, Keys)} | Config].
+
+end_per_suite(_Config) ->
+    ok.
+
+%% Each case has a built plugin of its own, and a directory for releases.
+init_per_testcase(Case, Config) ->
+    Dir = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
+    Source = filename:join(Dir, "plugin"),
+    ok = filelib:ensure_dir(filename:join(Source, "x")),
+    ok = succeed("cp", ["-aL"] ++ [filename:join(?config(root, Config), Name) || Name <- ["ebin", "priv", "etc", "src", "dev", "README.md"]]
+                       ++ [Source]),
+    [{dir, Dir}, {source, Source}, {home, filename:join(Dir, "emqx")} | Config].
+
+end_per_testcase(_Case, Config) ->
+    case proplists:get_value(tc_status, Config) of
+        ok -> file:del_dir_r(?config(dir, Config));
+        _ -> ok
+    end.
+
+%% Which one it is
+
+each_generation_is_recognised(Config) ->
+    [begin
+         ok = release(Config, Vsn),
+         {1, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+         ?assertMatch({Vsn, {match, _}}, {Vsn, re:run(Said, Expected)}),
+         ok = file:del_dir_r(?config(home, Config))
+     end || {Vsn, Expected} <- [{"3.2.1", "is EMQX 3.2.1: there is a plugin for EMQ 2.3, EMQX 4 and EMQX 5"},
+                                {"5.6.1", "is EMQX 5.6.1: the plugin needs 5.7 or newer"}]],
+    [begin
+         ok = release(Config, Vsn),
+         {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+         ?assertMatch({Vsn, {match, _}}, {Vsn, re:run(Said, Expected)}),
+         ok = file:del_dir_r(?config(home, Config))
+     end || {Vsn, Expected} <- [{"4.4.19", ?PLUGIN " .* is installed in .*/etc/plugins/" ?PLUGIN},
+                                {"5.8.9", ?PLUGIN "-.* lies ready in .*/plugins"}, {"6.0.1", "lies ready"}]].
+
+%% An archive has the installer of its own generation only.
+an_archive_of_another_generation_is_refused(Config) ->
+    ok = release(Config, "4.4.19"),
+    Before = files(Config),
+    ok = file:delete(source(Config, "dev/install_emqx4")),
+    ok = file:delete(source(Config, "dev/uninstall_emqx4")),
+    [begin
+         {1, Said} = run(source(Config, "dev/" ++ Script), [?config(home, Config)]),
+         ?assertMatch({match, _}, re:run(Said, "is EMQX 4.4.19, and this archive is for another generation of EMQ: take the one with emqx4"))
+     end || Script <- ["install", "uninstall"]],
+    ?assertEqual(Before, files(Config)).
+
+%% EMQX 4
+
+%% As EMQX 4 does when it starts: the folder's modules, its application, its conf by its schema. An attribute tells it that this
+%% is a plugin.
+emqx4_finds_the_plugin_in_its_folder(Config) ->
+    ok = release(Config, "4.4.19"),
+    ok = install(Config, ["--enable"]),
+    Folder = home(Config, "etc/plugins/" ?PLUGIN),
+    ?assertEqual({ok, <<"{emqx_retainer, true}.\n{" ?PLUGIN ", true}.\n">>}, file:read_file(home(Config, "data/loaded_plugins"))),
+    Script = lists:flatten(io_lib:format(
+        "true = code:add_patha(~p),"
+        "Modules = [list_to_atom(filename:basename(File, \".beam\")) || File <- filelib:wildcard(~p)],"
+        "[{module, Module} = code:load_file(Module) || Module <- Modules],"
+        "ok = application:load(~s), {ok, Listed} = application:get_key(~s, modules), true = lists:sort(Modules) =:= lists:sort(Listed),"
+        "[~s_app] = [Module || Module <- Modules, {emqx_plugin, [_]} <- Module:module_info(attributes)],"
+        "~p = code:lib_dir(~s),"
+        "{module, _} = code:ensure_loaded(~s_nif), #{version := Vsn} = ~s_nif:build(), io:put_chars(Vsn), halt().",
+        [filename:join(Folder, "ebin"), filename:join(Folder, "ebin/*.beam"), ?PLUGIN, ?PLUGIN, ?PLUGIN, Folder, ?PLUGIN, ?PLUGIN, ?PLUGIN])),
+    {0, Vsn} = run("erl", ["-noshell", "-eval", Script]),
+    ?assertEqual(?config(vsn, Config), string:trim(Vsn)),
+    Conf = cuttlefish_conf:file(filename:join(Folder, "etc/" ?PLUGIN ".conf")),
+    Schema = cuttlefish_schema:files(filelib:wildcard(filename:join(Folder, "priv/*.schema"))),
+    ?assertMatch([{emq_plugin_kafka, [_ | _]}], cuttlefish_generator:map(Schema, Conf)).
+
+emqx4_conf_is_set_kept_and_taken_back(Config) ->
+    ok = release(Config, "4.4.19"),
+    ok = install(Config, ["--server", "kafka1:9092,kafka2:9092", "--topic", "a&b|c"]),
+    {ok, Text} = file:read_file(conf4(Config)),
+    [?assertMatch({match, [_]}, re:run(Text, Line, [multiline, global]))
+     || Line <- ["^emq\\.plugin\\.kafka\\.server = kafka1:9092,kafka2:9092$", "^emq\\.plugin\\.kafka\\.server =",
+                 "^emq\\.plugin\\.kafka\\.topic = a&b\\|c$"]],
+    ok = new_version(Config, "9.9.9"),
+    ok = append(source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
+    {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
+     || Expected <- [?PLUGIN " 9.9.9 has replaced version " ++ ?config(vsn, Config), "kept your .*" ?PLUGIN ".conf\n",
+                     "has its own conf, with all keys, as .*" ?PLUGIN ".conf.new\n"]],
+    ?assertEqual({ok, Text}, file:read_file(conf4(Config))),
+    ?assertEqual(file:read_file(source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(conf4(Config) ++ ".new")),
+    ok = uninstall(Config, []),
+    ?assertEqual({ok, Text}, file:read_file(home(Config, "etc/plugins/" ?PLUGIN ".conf.saved"))),
+    ok = install(Config, []),
+    ?assertEqual({ok, Text}, file:read_file(conf4(Config))),
+    ?assertNot(filelib:is_file(home(Config, "etc/plugins/" ?PLUGIN ".conf.saved"))).
+
+emqx4_unedited_conf_is_replaced_by_an_upgrade(Config) ->
+    ok = release(Config, "4.4.19"),
+    ok = install(Config, []),
+    ok = new_version(Config, "9.9.9"),
+    ok = append(source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
+    ok = install(Config, []),
+    ?assertEqual(file:read_file(source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(conf4(Config))),
+    ?assertNot(filelib:is_file(conf4(Config) ++ ".new")).
+
+emqx4_conf_with_keys_that_are_gone_is_refused(Config) ->
+    ok = release(Config, "4.4.19"),
+    ok = install(Config, []),
+    ok = append(conf4(Config), "emq.plugin.kafka.mistyped = 1\n"),
+    Before = files(Config),
+    {1, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Said, "does not know.*\n    emq.plugin.kafka.mistyped\n.*\ninstall: nothing was changed")),
+    ?assertEqual(Before, files(Config)).
+
+emqx4_uninstall_leaves_the_release_as_it_was(Config) ->
+    ok = release(Config, "4.4.19"),
+    Before = files(Config),
+    ok = install(Config, ["--enable"]),
+    ?assertNotEqual(Before, files(Config)),
+    ok = uninstall(Config, []),
+    ?assertEqual(Before, files(Config)),
+    ok = install(Config, ["--topic", "mine"]),
+    Spool = home(Config, "data/kafka_spool/00000000000000000001.seg"),
+    ok = filelib:ensure_dir(Spool),
+    ok = file:write_file(Spool, <<>>),
+    ok = uninstall(Config, []),
+    ?assertEqual([home(Config, "data/kafka_spool/00000000000000000001.seg"), home(Config, "etc/plugins/" ?PLUGIN ".conf.saved")],
+                 [Name || {Name, _} <- files(Config) -- Before]),
+    ok = uninstall(Config, ["--purge"]),
+    ?assertEqual(Before, files(Config)).
+
+%% As Debian's package of EMQX has it.
+emqx4_conf_and_plugins_may_be_elsewhere(Config) ->
+    ok = release(Config, "4.4.19"),
+    Etc = filename:join(?config(dir, Config), "etc_emqx"),
+    Plugins = filename:join(?config(dir, Config), "var/plugins"),
+    ok = filelib:ensure_dir(filename:join(Plugins, "x")),
+    ok = file:rename(home(Config, "etc"), Etc),
+    ok = file:write_file(home(Config, "releases/emqx_vars"), ["RUNNER_ETC_DIR=\"", Etc, "\"\n"]),
+    ok = file:write_file(filename:join(Etc, "emqx.conf"), ["plugins.expand_plugins_dir = ", Plugins, "/\n"]),
+    ok = install(Config, []),
+    ?assert(filelib:is_file(filename:join(Plugins, ?PLUGIN "/ebin/" ?PLUGIN ".app"))),
+    ok = uninstall(Config, []),
+    ?assertEqual({ok, []}, file:list_dir(Plugins)).
+
+%% EMQX 5
+
+emqx5_package_is_what_emqx_demands(Config) ->
+    Name = name_vsn(Config),
+    {ok, Files} = erl_tar:extract(package(Config, "one"), [compressed, memory]),
+    Contents = maps:from_list(Files),
+    #{<<"name">> := <<?PLUGIN>>, <<"rel_vsn">> := Vsn, <<"rel_apps">> := [App], <<"with_config_schema">> := true} = Release =
+        jiffy:decode(maps:get(Name ++ "/release.json", Contents), [return_maps]),
+    ?assertEqual({?config(vsn, Config), Name}, {binary_to_list(Vsn), binary_to_list(App)}),
+    [?assertMatch({Key, #{Key := _}}, {Key, Release})
+     || Key <- [<<"description">>, <<"authors">>, <<"builder">>, <<"repo">>, <<"functionality">>, <<"compatibility">>, <<"git_ref">>,
+                <<"git_commit_or_build_date">>, <<"built_on_otp_release">>, <<"metadata_vsn">>, <<"hidden">>]],
+    {ok, [{application, _, Keys}]} = file:consult(source(Config, "ebin/" ?PLUGIN ".app")),
+    Expected = [Name ++ "/release.json", Name ++ "/README.md", in(Name, "ebin/" ?PLUGIN ".app"), in(Name, "priv/" ?PLUGIN "_nif.so"),
+                in(Name, "priv/config_schema.avsc"), in(Name, "priv/config.hocon"), in(Name, "priv/config_i18n.json"),
+                in(Name, "priv/emqx5_settings.term")
+                | [in(Name, "ebin/" ++ atom_to_list(Module) ++ ".beam") || Module <- proplists:get_value(modules, Keys)]],
+    ?assertEqual(lists:sort(Expected), lists:sort(maps:keys(Contents))).
+
+in(Name, File) -> filename:join([Name, Name, File]).
+
+emqx5_package_is_reproducible(Config) ->
+    ?assertEqual(file:read_file(package(Config, "one")), file:read_file(package(Config, "two"))).
+
+emqx5_schema_is_avro_and_the_defaults_conform(Config) ->
+    ok = succeed("/usr/bin/python3", [filename:join([?config(root, Config), "test", "avro_config.py"]),
+                                      source(Config, "priv/config_schema.avsc"), source(Config, "priv/config.hocon")]).
+
+emqx5_package_lies_ready_where_emqx_does_not_run(Config) ->
+    ok = release(Config, "5.8.9"),
+    {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertEqual([name_vsn(Config) ++ ".tar.gz"], element(2, file:list_dir(home(Config, "plugins")))),
+    [?assertMatch({Step, {match, _}}, {Step, re:run(Said, Step)})
+     || Step <- ["1. .*/bin/emqx start", "2. .*/bin/emqx ctl plugins install " ++ name_vsn(Config),
+                 "3. set server and topic in .*/data/plugins/" ?PLUGIN "/config.hocon", "4. .*plugins enable", "5. .*plugins start"]],
+    ?assertNot(filelib:is_file(live(Config))),
+    %% An older version, which EMQX has unpacked.
+    Old = home(Config, "plugins/" ?PLUGIN "-0.0.1/release.json"),
+    ok = filelib:ensure_dir(Old),
+    ok = file:write_file(Old, <<"{}">>),
+    {0, Again} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Again, "plugins stop " ?PLUGIN "-0.0.1\n.*plugins disable .*-0.0.1\n.*plugins uninstall .*-0.0.1\n"
+                                           ".*plugins install " ++ name_vsn(Config))).
+
+emqx5_configuration_is_kept_but_for_what_is_named(Config) ->
+    ok = release(Config, "5.8.9"),
+    ok = install(Config, ["--server", "kafka1:9092,kafka2:9092", "--topic", "a\"b"]),
+    {ok, First} = file:read_file(live(Config)),
+    [?assertMatch({match, [_]}, re:run(First, Line, [multiline, global]))
+     || Line <- ["^server = \"kafka1:9092,kafka2:9092\"$", "^server =", "^topic = \"a\\\\\"b\"$", "^produce = \"async\"$"]],
+    %% As EMQX writes it.
+    ok = file:write_file(live(Config), "produce = sync\nserver = \"kafka1:9092\"\ntopic = mine\n"),
+    ok = install(Config, ["--server", "kafka3"]),
+    ?assertEqual({ok, <<"produce = sync\nserver = \"kafka3\"\ntopic = mine\n">>}, file:read_file(live(Config))),
+    ok = install(Config, []),
+    ?assertEqual({ok, <<"produce = sync\nserver = \"kafka3\"\ntopic = mine\n">>}, file:read_file(live(Config))).
+
+emqx5_uninstall_leaves_the_configuration_and_a_purge_nothing(Config) ->
+    ok = release(Config, "5.8.9"),
+    Before = files(Config),
+    ok = install(Config, ["--topic", "mine"]),
+    ok = succeed("tar", ["-C", home(Config, "plugins"), "-xzf", home(Config, "plugins/" ++ name_vsn(Config) ++ ".tar.gz")]),
+    Spool = home(Config, "data/kafka_spool/00000000000000000001.seg"),
+    ok = filelib:ensure_dir(Spool),
+    ok = file:write_file(Spool, <<>>),
+    {0, Said} = run(source(Config, "dev/uninstall"), [?config(home, Config)]),
+    [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
+     || Expected <- ["kept the configuration .*/config.hocon", "kept the spool .*/data/kafka_spool",
+                     "plugins uninstall " ++ name_vsn(Config)]],
+    ?assertEqual(lists:sort([live(Config), Spool]), [Name || {Name, _} <- files(Config) -- Before]),
+    ok = uninstall(Config, ["--purge"]),
+    ?assertEqual(Before, files(Config)).
+
+emqx5_library_that_does_not_load_is_refused(Config) ->
+    ok = release(Config, "5.8.9"),
+    Before = files(Config),
+    ok = file:write_file(source(Config, "priv/" ?PLUGIN "_nif.so"), <<"a text file, not a library">>),
+    {1, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Said, "_nif.so cannot be loaded: it is no ELF library\n(.*\n)*install: nothing was changed")),
+    ?assertEqual(Before, files(Config)).
+
+%% What the cases are made of
+
+%% What the installers look at, of a release of EMQX.
+release(Config, "4." ++ _ = Vsn) ->
+    ok = release_of(Config, Vsn),
+    ok = file:make_dir(home(Config, "etc/plugins")),
+    ok = file:write_file(home(Config, "etc/emqx.conf"), "plugins.expand_plugins_dir = etc/plugins/\nplugins.loaded_file = data/loaded_plugins\n"),
+    ok = file:write_file(home(Config, "releases/emqx_vars"), "RUNNER_ETC_DIR=\"$RUNNER_ROOT_DIR/etc\"\n"),
+    file:write_file(home(Config, "data/loaded_plugins"), "{emqx_retainer, true}.\n");
+release(Config, Vsn) ->
+    ok = release_of(Config, Vsn),
+    file:make_dir(home(Config, "plugins")).
+
+release_of(Config, Vsn) ->
+    [ok = filelib:ensure_dir(home(Config, Dir ++ "/x")) || Dir <- ["bin", "data", "etc", "lib", "releases/" ++ Vsn]],
+    [ok = file:write_file(home(Config, "bin/" ++ Name), "#!/bin/sh\necho 'this node does not run' >&2\nexit 1\n")
+     || Name <- ["emqx", "emqx_ctl"]],
+    ok = succeed("chmod", ["+x", home(Config, "bin/emqx"), home(Config, "bin/emqx_ctl")]),
+    file:write_file(home(Config, "releases/start_erl.data"), "13.1.5 " ++ Vsn).
+
+install(Config, Options) ->
+    succeed(source(Config, "dev/install"), Options ++ [?config(home, Config)]).
+
+uninstall(Config, Options) ->
+    succeed(source(Config, "dev/uninstall"), Options ++ [?config(home, Config)]).
+
+%% The package of EMQX 5, made anew.
+package(Config, Dir) ->
+    Archive = filename:join([?config(dir, Config), Dir, name_vsn(Config) ++ ".tar.gz"]),
+    ok = filelib:ensure_dir(Archive),
+    ok = succeed(source(Config, "dev/emqx5_package"), [?config(source, Config), Archive]),
+    Archive.
+
+new_version(Config, Vsn) ->
+    App = source(Config, "ebin/" ?PLUGIN ".app"),
+    {ok, [{application, Name, Keys}]} = file:consult(App),
+    file:write_file(App, io_lib:format("~p.~n", [{application, Name, lists:keystore(vsn, 1, Keys, {vsn, Vsn})}])).
+
+name_vsn(Config) -> ?PLUGIN "-" ++ ?config(vsn, Config).
+home(Config, Name) -> filename:join(?config(home, Config), Name).
+source(Config, Name) -> filename:join(?config(source, Config), Name).
+conf4(Config) -> home(Config, "etc/plugins/" ?PLUGIN "/etc/" ?PLUGIN ".conf").
+live(Config) -> home(Config, "data/plugins/" ?PLUGIN "/config.hocon").
+
+files(Config) ->
+    Names = filelib:fold_files(?config(home, Config), "", true, fun(Name, Acc) -> [Name | Acc] end, []),
+    lists:sort([{Name, erlang:md5(element(2, file:read_file(Name)))} || Name <- Names]).
+
+append(File, Text) -> file:write_file(File, Text, [append]).
+
+succeed(Command, Args) ->
+    {Status, Output} = run(Command, Args),
+    ?assertEqual({Command, Args, 0, Output}, {Command, Args, Status, Output}),
+    ok.
+
+run("/" ++ _ = Command, Args) -> standin_broker:run(Command, Args);
+run(Command, Args) -> standin_broker:run(os:find_executable(Command), Args).
