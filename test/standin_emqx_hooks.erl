@@ -29,7 +29,8 @@ load(Out, File) ->
 stop() ->
     ok = gen_server:stop(?MODULE),
     [begin _ = code:purge(Module), true = code:delete(Module), _ = code:purge(Module) end
-     || Module <- [emqx_hooks, emqx_hookpoints, emqx_broker], erlang:module_loaded(Module)],
+     || Module <- [emqx_hooks, emqx_hookpoints, emqx_broker, emqx, hocon, emqx_plugins, emqx_ctl, emqx_alarm],
+        erlang:module_loaded(Module)],
     forget().
 
 %% Which broker it is is found once in the life of a node.

@@ -1,0 +1,181 @@
+%% The configuration of EMQX 5, with a real producer: read when the plugin starts, changed by EMQX while it runs, and refused in words.
+-module(emqx5_config_SUITE).
+
+-include_lib("common_test/include/ct.hrl").
+-include_lib("stdlib/include/assert.hrl").
+
+-export([all/0, suite/0, init_per_testcase/2, end_per_testcase/2]).
+-export([
+    the_plugin_starts_with_what_is_in_the_file/1,
+    without_a_file_it_starts_with_what_emqx_has/1,
+    a_new_configuration_is_used_without_a_stop/1,
+    a_wrong_configuration_is_refused_in_words/1,
+    a_wrong_file_degrades_until_it_is_mended/1,
+    a_file_that_is_no_hocon_is_named/1,
+    a_setting_that_is_gone_is_not_kept/1,
+    a_plugin_that_does_not_run_checks_a_configuration/1,
+    a_reload_reads_the_file/1,
+    its_health_is_told/1,
+    a_start_does_not_wait_for_kafka/1
+]).
+
+-define(APP, emq_plugin_kafka).
+
+suite() -> [{timetrap, {seconds, 60}}].
+
+all() ->
+    [the_plugin_starts_with_what_is_in_the_file, without_a_file_it_starts_with_what_emqx_has, a_new_configuration_is_used_without_a_stop,
+     a_wrong_configuration_is_refused_in_words, a_wrong_file_degrades_until_it_is_mended, a_file_that_is_no_hocon_is_named,
+     a_setting_that_is_gone_is_not_kept, a_plugin_that_does_not_run_checks_a_configuration, a_reload_reads_the_file, its_health_is_told,
+     a_start_does_not_wait_for_kafka].
+
+init_per_testcase(Case, Config) ->
+    Dir = filename:join(?config(priv_dir, Config), Case),
+    ok = filelib:ensure_dir(filename:join([Dir, "plugins", ?APP, "x"])),
+    ok = persistent_term:put({standin, data_dir}, Dir),
+    ok = standin_emqx_hooks:start(5),
+    ok = application:load(?APP),
+    [{dir, Dir} | Config].
+
+end_per_testcase(_Case, _Config) ->
+    _ = application:stop(?APP),
+    ok = application:unload(?APP),
+    standin_emqx_hooks:stop().
+
+%% Cases
+
+the_plugin_starts_with_what_is_in_the_file(Config) ->
+    Topic = kafka_reader:new_topic("emqx5_file"),
+    ok = save(Config, settings(Config, Topic)),
+    ok = application:start(?APP),
+    ?assertMatch(#{state := running, problems := []}, emq_plugin_kafka:status()),
+    ok = publish(<<"one">>),
+    ?assertMatch([_], kafka_reader:records(Topic, 1)).
+
+without_a_file_it_starts_with_what_emqx_has(Config) ->
+    [begin
+         ok = persistent_term:put({standin, config}, Given),
+         ok = application:start(?APP),
+         ?assertMatch(#{state := running}, emq_plugin_kafka:status()),
+         ?assertEqual(<<"from_emqx">>, setting(<<"topic">>)),
+         ok = application:stop(?APP)
+     end || Map <- [settings(Config, "from_emqx")], Given <- [{ok, Map}, Map]],
+    ok = persistent_term:put({standin, config}, {error, not_found}),
+    ok = application:start(?APP),
+    ?assertMatch(#{state := degraded, problems := [<<"EMQX has no configuration of emq_plugin_kafka-", _/binary>>]}, emq_plugin_kafka:status()).
+
+a_new_configuration_is_used_without_a_stop(Config) ->
+    [Old, New] = [kafka_reader:new_topic(Name) || Name <- ["emqx5_old", "emqx5_new"]],
+    ok = save(Config, settings(Config, Old)),
+    ok = application:start(?APP),
+    Producer = whereis(emq_plugin_kafka_producer),
+    ok = publish(<<"before">>),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(settings(Config, Old), settings(Config, New))),
+    ok = publish(<<"after">>),
+    ?assertMatch([_], kafka_reader:records(Old, 1)),
+    ?assertMatch([_], kafka_reader:records(New, 1)),
+    ?assertEqual(Producer, whereis(emq_plugin_kafka_producer)).
+
+%% By the table of fields, and by the library; whatever it is, the old one is in force.
+a_wrong_configuration_is_refused_in_words(Config) ->
+    Good = settings(Config, "kept"),
+    ok = save(Config, Good),
+    ok = application:start(?APP),
+    [begin
+         {error, Text} = emq_plugin_kafka_app:on_config_changed(Good, maps:merge(Good, Wrong)),
+         ?assertMatch({Expected, {match, _}}, {Expected, re:run(Text, Expected)}),
+         ?assertMatch(#{state := running, problems := []}, emq_plugin_kafka:status()),
+         ?assertEqual(<<"kept">>, setting(<<"topic">>))
+     end || {Wrong, Expected} <-
+                [{#{<<"topic">> => <<"new">>, <<"produce">> => <<"later">>}, "^produce: expected one of async, durable, sync, not later$"},
+                 {#{<<"topic">> => <<"new">>, <<"colour">> => 1, <<"linger">> => <<"soon">>}, "^colour: there is no such setting; linger: expected"},
+                 {#{<<"topic">> => <<"new">>, <<"spool_max_size">> => <<"big">>}, "spool[._]max_size: "},
+                 {#{<<"topic">> => <<"a b">>}, "topic: "},
+                 {#{<<"topic">> => <<"new">>, <<"hook">> => #{<<"message.publish.1">> => <<"{\"filter\": \"a/#/b\"}">>}},
+                  "message.publish.1: .*filter"},
+                 {#{<<"topic">> => <<"new">>, <<"rdkafka">> => #{<<"no.such.property">> => <<"1">>}}, "no.such.property"}]].
+
+a_wrong_file_degrades_until_it_is_mended(Config) ->
+    Good = settings(Config, "mended"),
+    ok = save(Config, Good#{<<"acks">> => <<"2">>}),
+    ok = application:start(?APP),
+    ?assertMatch(#{state := degraded, problems := [<<"acks: expected one of all, 1, 0, not 2">>]}, emq_plugin_kafka:status()),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(#{}, Good)),
+    ?assertMatch(#{state := running, problems := []}, emq_plugin_kafka:status()).
+
+a_file_that_is_no_hocon_is_named(Config) ->
+    ok = file:write_file(file(Config), <<"topic = ">>),
+    ok = application:start(?APP),
+    #{state := degraded, problems := [Problem]} = emq_plugin_kafka:status(),
+    ?assertMatch({match, _}, re:run(Problem, "/plugins/emq_plugin_kafka/config.hocon: ")).
+
+%% Left in the environment by an earlier start.
+a_setting_that_is_gone_is_not_kept(Config) ->
+    ok = save(Config, (settings(Config, "t"))#{<<"sasl_username">> => <<"u">>, <<"rdkafka">> => #{<<"debug">> => <<"broker">>}}),
+    ok = application:start(?APP),
+    {ok, "u"} = application:get_env(?APP, sasl_username),
+    ok = application:stop(?APP),
+    ok = save(Config, settings(Config, "t")),
+    ok = application:start(?APP),
+    ?assertEqual([undefined, undefined], [application:get_env(?APP, Name) || Name <- [sasl_username, rdkafka]]).
+
+%% EMQX tells of the configuration before it starts the plugin, too.
+a_plugin_that_does_not_run_checks_a_configuration(Config) ->
+    Good = settings(Config, "t"),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(#{}, Good)),
+    ?assertMatch({error, <<"produce: ", _/binary>>}, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<"produce">> => <<"later">>})),
+    ?assertMatch({error, <<_, _/binary>>}, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<"topic">> => <<"a b">>})),
+    ?assertEqual(undefined, whereis(emq_plugin_kafka_producer)).
+
+a_reload_reads_the_file(Config) ->
+    ok = save(Config, settings(Config, "first")),
+    ok = application:start(?APP),
+    ok = save(Config, settings(Config, "second")),
+    ?assertEqual(ok, emq_plugin_kafka_producer:reload()),
+    ?assertEqual(<<"second">>, setting(<<"topic">>)).
+
+its_health_is_told(Config) ->
+    ?assertMatch({error, <<"stopped", _/binary>>}, emq_plugin_kafka_app:on_health_check(#{})),
+    ok = save(Config, (settings(Config, "t"))#{<<"produce">> => <<"later">>}),
+    ok = application:start(?APP),
+    ?assertMatch({error, <<"degraded; produce: ", _/binary>>}, emq_plugin_kafka_app:on_health_check(#{})),
+    ok = save(Config, settings(Config, "t")),
+    ok = emq_plugin_kafka_producer:reload(),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_health_check(#{})).
+
+%% EMQX gives up after 10 s. Nothing listens at the one, the other accepts and never answers.
+a_start_does_not_wait_for_kafka(Config) ->
+    {ok, Silent} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, {active, false}]),
+    {ok, Port} = inet:port(Silent),
+    [begin
+         ok = save(Config, (settings(Config, "t"))#{<<"server">> => list_to_binary("127.0.0.1:" ++ integer_to_list(At))}),
+         {Micros, ok} = timer:tc(fun() -> application:start(?APP) end),
+         ?assertMatch({At, #{state := running}}, {At, emq_plugin_kafka:status()}),
+         ?assert(Micros < 2000000),
+         ok = publish(<<"kept">>),
+         ok = application:stop(?APP)
+     end || At <- [1, Port]],
+    gen_tcp:close(Silent).
+
+%% What the cases are made of
+
+settings(Config, Topic) ->
+    #{<<"server">> => list_to_binary(kafka_reader:bootstrap()), <<"topic">> => list_to_binary(Topic), <<"linger">> => <<"1ms">>,
+      <<"spool_dir">> => unicode:characters_to_binary(filename:join(?config(dir, Config), "spool")),
+      <<"hook">> => #{<<"message.publish.1">> => <<"{\"filter\": \"#\"}">>}}.
+
+file(Config) -> filename:join([?config(dir, Config), "plugins", ?APP, "config.hocon"]).
+
+save(Config, Settings) -> file:write_file(file(Config), jiffy:encode(Settings)).
+
+setting(Key) ->
+    #{settings := Settings} = emq_plugin_kafka:status(),
+    proplists:get_value(Key, Settings).
+
+publish(Payload) ->
+    Message = {message, <<1:128>>, 1, <<"c1">>, #{dup => false, retain => false},
+               #{username => <<"u">>, peerhost => {127, 0, 0, 1}, proto_ver => 4, protocol => mqtt, properties => #{}},
+               <<"a/b">>, Payload, erlang:system_time(millisecond), #{}},
+    Message = emqx_hooks:run_fold('message.publish', [], Message),
+    ?assertEqual([], standin_emqx_hooks:failures()),
+    ok.
