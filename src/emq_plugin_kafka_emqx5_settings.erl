@@ -19,7 +19,10 @@ read(File) ->
     read(filelib:is_regular(File), File).
 
 read(true, File) -> loaded(hocon:load(File, #{format => map}), File);
-read(false, _File) -> configured(emqx_plugins:get_config(name_vsn())).
+read(false, File) -> read_memory(erlang:function_exported(emqx_plugins, get_config, 1), File).
+
+read_memory(true, _File) -> configured(emqx_plugins:get_config(name_vsn()));
+read_memory(false, File) -> {error, [problem("~ts is not there, and this EMQX, older than 5.7, has no configuration for plugins", [File])]}.
 
 loaded({ok, Config}, _File) -> environment(Config);
 loaded({error, Reason}, File) -> {error, [problem("~ts: ~0tp", [File, Reason])]}.
