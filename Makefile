@@ -37,10 +37,10 @@ bench: ## Side by side: raw librdkafka, the plugin, its peers on ERL_LIBS, MQTT 
 
 TARGET ?=
 
-dist: ## _build/dist/emq_plugin_kafka-VSN-linux-PROCESSOR-*.tar.gz with a portable library and all licences (TARGET=aarch64)
+dist: ## A package for each of EMQ 2.3, EMQX 4 and EMQX 5 in _build/dist, with a portable library and all licences (TARGET=aarch64)
 	@dev/dist $(TARGET)
 
-install: all ## EMQ_HOME=DIR: put the plugin into an EMQ 2.3 release
+install: all ## EMQ_HOME=DIR: put the plugin into a release of EMQ 2.3, EMQX 4 or EMQX 5
 	@dev/install "$(EMQ_HOME)"
 
 uninstall: ## EMQ_HOME=DIR: take it out again

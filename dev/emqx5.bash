@@ -46,9 +46,10 @@ hocon_set() {
     set_conf "$1" "$2" "$quoted"
 }
 
-# Where the spool is, by the live configuration.
+# Where the spool is, by the live configuration: what is below data/ is below EMQX's own data directory, wherever that is.
 hocon_spool_dir() {
     local dir=''
     [[ ! -f $live ]] || dir=$(conf_value "$live" spool_dir | sed 's/^"\(.*\)"$/\1/')
-    below_home "${dir:-data/kafka_spool}"
+    dir=${dir:-data/kafka_spool}
+    if [[ $dir == data/* ]]; then echo "$data/${dir#data/}"; else below_home "$dir"; fi
 }

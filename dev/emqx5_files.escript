@@ -19,6 +19,7 @@
 -define(WIDTH, 78).
 
 main([SchemaFile, Dir]) ->
+    code:ensure_loaded(cuttlefish_schema) =:= {module, cuttlefish_schema} orelse fail("cuttlefish is missing: run dev/setup"),
     {_Translations, Mappings, _Validators} = Schema = cuttlefish_schema:files([SchemaFile]),
     [{emq_plugin_kafka, Defaults}] = cuttlefish_generator:map(Schema, []),
     Plain = [setting(Mapping, Defaults) || Mapping <- Mappings, is_plain(Mapping)],
@@ -31,6 +32,10 @@ main([SchemaFile, Dir]) ->
 main(_) ->
     io:format(standard_error, "usage: see the head of ~s~n", [escript:script_name()]),
     halt(2).
+
+fail(Text) ->
+    io:format(standard_error, "build: ~s~n", [Text]),
+    halt(1).
 
 write(Dir, Name, Text) ->
     File = filename:join(Dir, Name),

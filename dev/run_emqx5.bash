@@ -17,9 +17,12 @@ borrow_port() {
 
 # Laid ready: EMQX installs a plugin while it runs.
 install_plugin() {
-    local had=''
-    [[ ! -f $live ]] || had=yes
-    if [[ -n $had ]]; then keep_settings "$live"; fi
+    if [[ ! -f $live ]]; then
+        mkdir -p "$(dirname "$live")"
+        cp "$root/priv/config.hocon" "$live"
+        [[ $(id -u) != 0 ]] || chown -R --reference="$data" "$data/plugins"
+    fi
+    keep_settings "$live"
     "$here/install" --server "$server" "$home"
     topic=$(conf_value "$live" topic | tr -d '"')
     topic=${topic:-test}

@@ -24,13 +24,20 @@ read(false, File) -> read_memory(erlang:function_exported(emqx_plugins, get_conf
 read_memory(true, _File) -> configured(emqx_plugins:get_config(name_vsn()));
 read_memory(false, File) -> {error, [problem("~ts is not there, and this EMQX, older than 5.7, has no configuration for plugins", [File])]}.
 
-loaded({ok, Config}, _File) -> environment(Config);
+loaded({ok, Config}, _File) -> placed(environment(Config));
 loaded({error, Reason}, File) -> {error, [problem("~ts: ~0tp", [File, Reason])]}.
 
 %% EMQX 5.9 gives the bare map.
-configured({ok, Config}) when is_map(Config) -> environment(Config);
-configured(Config) when is_map(Config) -> environment(Config);
+configured({ok, Config}) when is_map(Config) -> placed(environment(Config));
+configured(Config) when is_map(Config) -> placed(environment(Config));
 configured(Other) -> {error, [problem("EMQX has no configuration of ~ts: ~0tp", [name_vsn(), Other])]}.
+
+%% EMQX's own data are not below its working directory where a package of the system has installed it.
+placed({ok, Environment}) -> {ok, [placed_setting(Setting) || Setting <- Environment]};
+placed({error, _} = Error) -> Error.
+
+placed_setting({spool_dir, "data/" ++ Inside}) -> {spool_dir, filename:join(emqx:data_dir(), Inside)};
+placed_setting(Setting) -> Setting.
 
 name_vsn() ->
     {ok, Vsn} = application:get_key(?APP, vsn),
@@ -50,7 +57,7 @@ prepared({error, _} = Error) ->
 %% look at the answer, and have saved it already: it stays out of use, and the log says why.
 -spec changed(Config :: map()) -> ok | {error, Text :: binary()}.
 changed(Config) ->
-    answer(use(environment(Config), whereis(emq_plugin_kafka_producer))).
+    answer(use(placed(environment(Config)), whereis(emq_plugin_kafka_producer))).
 
 %% EMQX tells of a configuration, its own default for one, also before the application runs.
 use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:check/1));

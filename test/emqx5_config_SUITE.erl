@@ -16,7 +16,8 @@
     a_plugin_that_does_not_run_checks_a_configuration/1,
     a_reload_reads_the_file/1,
     its_health_is_told/1,
-    a_start_does_not_wait_for_kafka/1
+    a_start_does_not_wait_for_kafka/1,
+    the_spool_is_below_emqx_own_data/1
 ]).
 
 -define(APP, emq_plugin_kafka).
@@ -27,7 +28,7 @@ all() ->
     [the_plugin_starts_with_what_is_in_the_file, without_a_file_it_starts_with_what_emqx_has, a_new_configuration_is_used_without_a_stop,
      a_wrong_configuration_is_refused_in_words, a_wrong_file_degrades_until_it_is_mended, a_file_that_is_no_hocon_is_named,
      a_setting_that_is_gone_is_not_kept, a_plugin_that_does_not_run_checks_a_configuration, a_reload_reads_the_file, its_health_is_told,
-     a_start_does_not_wait_for_kafka].
+     a_start_does_not_wait_for_kafka, the_spool_is_below_emqx_own_data].
 
 init_per_testcase(Case, Config) ->
     Dir = filename:join(?config(priv_dir, Config), Case),
@@ -156,6 +157,17 @@ a_start_does_not_wait_for_kafka(Config) ->
          ok = application:stop(?APP)
      end || At <- [1, Port]],
     gen_tcp:close(Silent).
+
+the_spool_is_below_emqx_own_data(Config) ->
+    ok = save(Config, maps:remove(<<"spool_dir">>, settings(Config, "t"))),
+    ok = application:start(?APP),
+    ?assertMatch(#{state := running}, emq_plugin_kafka:status()),
+    ?assert(filelib:is_dir(filename:join(?config(dir, Config), "kafka_spool"))),
+    Other = filename:join(?config(dir, Config), "elsewhere"),
+    ok = application:stop(?APP),
+    ok = save(Config, (settings(Config, "t"))#{<<"spool_dir">> => list_to_binary(Other)}),
+    ok = application:start(?APP),
+    ?assert(filelib:is_dir(Other)).
 
 %% What the cases are made of
 

@@ -21,7 +21,9 @@
     emqx5_package_lies_ready_where_emqx_does_not_run/1,
     emqx5_configuration_is_kept_but_for_what_is_named/1,
     emqx5_uninstall_leaves_the_configuration_and_a_purge_nothing/1,
-    emqx5_library_that_does_not_load_is_refused/1
+    emqx5_library_that_does_not_load_is_refused/1,
+    emqx5_that_runs_gets_one_version_after_the_other/1,
+    emqx5_that_refuses_is_quoted/1
 ]).
 
 -define(PLUGIN, "emq_plugin_kafka").
@@ -261,7 +263,57 @@ emqx5_library_that_does_not_load_is_refused(Config) ->
     ?assertMatch({match, _}, re:run(Said, "_nif.so cannot be loaded: it is no ELF library\n(.*\n)*install: nothing was changed")),
     ?assertEqual(Before, files(Config)).
 
+%% In the order that works: EMQX takes two versions for two plugins.
+emqx5_that_runs_gets_one_version_after_the_other(Config) ->
+    ok = release(Config, "5.8.9"),
+    running(Config, fun() ->
+        ok = control(Config, "ok"),
+        ok = install(Config, ["--enable"]),
+        ?assertEqual(["install", "enable", "start"], asked(Config, name_vsn(Config))),
+        ok = succeed("tar", ["-C", home(Config, "plugins"), "-xzf", home(Config, "plugins/" ++ name_vsn(Config) ++ ".tar.gz")]),
+        ok = control(Config, "ok"),
+        ok = new_version(Config, "9.9.9"),
+        ok = install(Config, []),
+        ?assertEqual(["stop", "disable", "uninstall"], asked(Config, name_vsn(Config))),
+        ?assertEqual(["install", "enable", "start"], asked(Config, ?PLUGIN "-9.9.9")),
+        ?assertNot(filelib:is_file(home(Config, "plugins/" ++ name_vsn(Config) ++ ".tar.gz"))),
+        ok = control(Config, "ok"),
+        ok = uninstall(Config, []),
+        ?assertEqual(["stop", "disable", "uninstall"], asked(Config, name_vsn(Config)))
+    end).
+
+emqx5_that_refuses_is_quoted(Config) ->
+    ok = release(Config, "5.8.9"),
+    running(Config, fun() ->
+        ok = control(Config, "not_ok"),
+        {1, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+        ?assertMatch({match, _}, re:run(Said, "emqx ctl plugins install " ++ name_vsn(Config) ++ ": .*not_ok.*\n.*run it again"))
+    end).
+
 %% What the cases are made of
+
+%% A process that looks as the release's node does.
+running(Config, Test) ->
+    Node = open_port({spawn_executable, os:find_executable("bash")},
+                     [{args, ["-c", "read -r", "bash", home(Config, "releases/5.8.9/start")]}]),
+    try
+        Test()
+    after
+        port_close(Node)
+    end.
+
+%% EMQX's command, which keeps what it is asked.
+control(Config, Result) ->
+    _ = file:delete(home(Config, "asked")),
+    file:write_file(home(Config, "bin/emqx_ctl"),
+                    ["#!/bin/sh\necho \"$2 $3\" >>'", home(Config, "asked"), "'\n",
+                     "[ $2 != describe ] || { echo '  \"config_status\" : \"enabled\",'; exit 0; }\n",
+                     "echo '{\"result\" : \"", Result, "\"}'\n"]).
+
+asked(Config, NameVsn) ->
+    {ok, Asked} = file:read_file(home(Config, "asked")),
+    [binary_to_list(Verb) || Line <- binary:split(Asked, <<"\n">>, [global, trim]), [Verb, Of] <- [binary:split(Line, <<" ">>)],
+                             Verb =/= <<"describe">>, binary_to_list(Of) =:= NameVsn].
 
 %% What the installers look at, of a release of EMQX.
 release(Config, "4." ++ _ = Vsn) ->
