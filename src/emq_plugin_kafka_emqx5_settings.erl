@@ -77,9 +77,18 @@ checked({error, _} = Error) -> Error.
 answer(ok) ->
     ok;
 answer({error, Problems}) ->
-    Text = iolist_to_binary(lists:join("; ", Problems)),
+    Text = iolist_to_binary(lists:join("; ", [in_fields(Problem) || Problem <- Problems])),
     ok = emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]),
     {error, Text}.
+
+%% The library names settings by their conf keys.
+in_fields(Problem) ->
+    in_fields(re:run(Problem, "^emq\\.plugin\\.kafka\\.([^:]+)(.*)$", [dotall, {capture, all_but_first, binary}]), Problem).
+
+in_fields({match, [<<"hook.", Rule/binary>>, Text]}, _Problem) -> ["hook.\"", Rule, "\"", Text];
+in_fields({match, [<<"rdkafka.", Property/binary>>, Text]}, _Problem) -> ["rdkafka.\"", Property, "\"", Text];
+in_fields({match, [Key, Text]}, _Problem) -> [binary:replace(Key, <<".">>, <<"_">>, [global]), Text];
+in_fields(nomatch, Problem) -> Problem.
 
 %% The environment that a configuration makes. What it does not have has its default; what the plugin does not know is a problem.
 -spec environment(Config :: map()) -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.

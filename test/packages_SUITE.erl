@@ -10,6 +10,7 @@
     each_generation_is_recognised/1,
     an_archive_of_another_generation_is_refused/1,
     emqx4_finds_the_plugin_in_its_folder/1,
+    emqx4_code_that_does_not_load_is_compiled/1,
     emqx4_conf_is_set_kept_and_taken_back/1,
     emqx4_unedited_conf_is_replaced_by_an_upgrade/1,
     emqx4_conf_with_keys_that_are_gone_is_refused/1,
@@ -111,6 +112,15 @@ emqx4_finds_the_plugin_in_its_folder(Config) ->
     Conf = cuttlefish_conf:file(filename:join(Folder, "etc/" ?PLUGIN ".conf")),
     Schema = cuttlefish_schema:files(filelib:wildcard(filename:join(Folder, "priv/*.schema"))),
     ?assertMatch([{emq_plugin_kafka, [_ | _]}], cuttlefish_generator:map(Schema, Conf)).
+
+%% As that of OTP 25 does not on EMQX 4.4's own 24.
+emqx4_code_that_does_not_load_is_compiled(Config) ->
+    ok = release(Config, "4.4.19"),
+    ok = file:write_file(source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
+    {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Said, "compiled its modules for this release's OTP [0-9]+")),
+    Beam = home(Config, "etc/plugins/" ?PLUGIN "/ebin/" ?PLUGIN "_sup.beam"),
+    ?assertMatch({ok, {emq_plugin_kafka_sup, _}}, beam_lib:version(Beam)).
 
 emqx4_conf_is_set_kept_and_taken_back(Config) ->
     ok = release(Config, "4.4.19"),
