@@ -87,16 +87,16 @@ impl Client {
         };
         let number = self.shared.next_order();
         let mut headers = record.headers.to_vec();
-        headers.push(("dead_letter.topic", Cow::Borrowed(record.topic.as_bytes())));
-        headers.push(("dead_letter.reason", verdict.name().as_bytes().to_vec().into()));
-        headers.push(("dead_letter.error", Cow::Borrowed(words.as_bytes())));
+        headers.push(("dead_letter.topic".into(), Cow::Borrowed(record.topic.as_bytes())));
+        headers.push(("dead_letter.reason".into(), verdict.name().as_bytes().to_vec().into()));
+        headers.push(("dead_letter.error".into(), Cow::Borrowed(words.as_bytes())));
         let mut value = record.value;
         let limit = self.max_message_bytes().saturating_sub(CUT_MARGIN);
         if verdict == Verdict::Dropped(DropReason::TooLarge)
             && let Some(whole) = value
             && let Some((beginning, _)) = whole.split_at_checked(limit)
         {
-            headers.push(("dead_letter.value_size", whole.len().to_string().into_bytes().into()));
+            headers.push(("dead_letter.value_size".into(), whole.len().to_string().into_bytes().into()));
             value = Some(beginning);
         }
         let stored = match origin {

@@ -39,7 +39,12 @@ impl Encoder {
         let mut record = Object::open(out);
         record.literal(name!("type"), type_name(event));
         record.text(name!("client_id"), event.client_id);
-        record.object(name!("message"), |body| self.body(event, body));
+        record.object(name!("message"), |body| {
+            self.body(event, body);
+            for (attribute, value) in &event.extra {
+                attribute.write(value, body);
+            }
+        });
         record.out.extend_from_slice(&self.node_field);
         record.int(name!("ts"), context.ts);
         record.close();
@@ -57,6 +62,10 @@ impl Encoder {
             }
             Detail::Connected(connack, connection) => {
                 body.int(name!("connack"), i64::from(*connack));
+                body.optional_text(name!("username"), event.username);
+                connection_attributes(connection, body);
+            }
+            Detail::Connection(connection) => {
                 body.optional_text(name!("username"), event.username);
                 connection_attributes(connection, body);
             }
@@ -119,17 +128,26 @@ fn type_name(event: &Event<'_>) -> &'static str {
         (EventKind::MessagePublish, _) => "public",
         (EventKind::MessageDelivered, _) => "delivered",
         (EventKind::MessageAcked, _) => "acked",
+        (EventKind::ClientConnect, _) => "connect",
+        (EventKind::ClientConnack, _) => "connack",
+        (EventKind::SessionResumed, _) => "session_resumed",
+        (EventKind::SessionDiscarded, _) => "session_discarded",
+        (EventKind::SessionTakenover, _) => "session_takenover",
+        (EventKind::MessageDropped, _) => "message_dropped",
+        (EventKind::DeliveryDropped, _) => "delivery_dropped",
+        (EventKind::DeliveryCompleted, _) => "delivery_completed",
+        (EventKind::MessagePuback, _) => "puback",
     }
 }
 
 fn connection_attributes(connection: &Connection<'_>, body: &mut Object<'_>) {
-    body.text(name!("peerhost"), connection.peerhost);
-    body.int(name!("peerport"), i64::from(connection.peerport));
+    body.optional_text(name!("peerhost"), connection.peerhost);
+    body.optional_int(name!("peerport"), connection.peerport.map(i64::from));
     body.int(name!("proto_ver"), i64::from(connection.proto_ver));
     body.int(name!("keepalive"), i64::from(connection.keepalive));
     body.bool(name!("clean_session"), connection.clean_session);
     body.optional_text(name!("will_topic"), connection.will_topic);
-    body.int(name!("connected_at"), connection.connected_at);
+    body.optional_int(name!("connected_at"), connection.connected_at);
 }
 
 fn subscription_attributes(subscription: &Subscription<'_>, body: &mut Object<'_>) {

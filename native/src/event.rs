@@ -2,7 +2,10 @@
 //!
 //! Client ids, user names and payloads are bytes, not text: MQTT 3.1 brokers let invalid UTF-8 through.
 
-/// The events of EMQ 2.3, named as its hooks.
+use crate::extra::{Attribute, Extra};
+
+/// The events, named as their hooks. The first eleven are those of EMQ 2.3; EMQ X 4 and EMQX 5 have those behind them, too, but that
+/// `message.puback` is EMQX 5's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventKind {
     /// A CONNECT was answered.
@@ -27,11 +30,29 @@ pub enum EventKind {
     MessageDelivered,
     /// A subscriber acknowledged a message.
     MessageAcked,
+    /// A CONNECT arrived.
+    ClientConnect,
+    /// A CONNACK is about to be sent.
+    ClientConnack,
+    /// A session goes on with another connection.
+    SessionResumed,
+    /// A session ended because its client began a new one.
+    SessionDiscarded,
+    /// A session moved to another connection; `session.takeovered` in EMQ X 4.
+    SessionTakenover,
+    /// A message had nobody to go to, or was not let through.
+    MessageDropped,
+    /// A message was dropped on its way to one subscriber.
+    DeliveryDropped,
+    /// A message's delivery to one subscriber is over.
+    DeliveryCompleted,
+    /// A PUBACK is about to be sent.
+    MessagePuback,
 }
 
 impl EventKind {
     /// Every event.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 20] = [
         Self::ClientConnected,
         Self::ClientDisconnected,
         Self::ClientSubscribe,
@@ -43,6 +64,15 @@ impl EventKind {
         Self::MessagePublish,
         Self::MessageDelivered,
         Self::MessageAcked,
+        Self::ClientConnect,
+        Self::ClientConnack,
+        Self::SessionResumed,
+        Self::SessionDiscarded,
+        Self::SessionTakenover,
+        Self::MessageDropped,
+        Self::DeliveryDropped,
+        Self::DeliveryCompleted,
+        Self::MessagePuback,
     ];
 
     /// What the old plugin forwarded, and what is forwarded where no rule says otherwise.
@@ -69,6 +99,15 @@ impl EventKind {
             Self::MessagePublish => "message.publish",
             Self::MessageDelivered => "message.delivered",
             Self::MessageAcked => "message.acked",
+            Self::ClientConnect => "client.connect",
+            Self::ClientConnack => "client.connack",
+            Self::SessionResumed => "session.resumed",
+            Self::SessionDiscarded => "session.discarded",
+            Self::SessionTakenover => "session.takenover",
+            Self::MessageDropped => "message.dropped",
+            Self::DeliveryDropped => "delivery.dropped",
+            Self::DeliveryCompleted => "delivery.completed",
+            Self::MessagePuback => "message.puback",
         }
     }
 
@@ -81,7 +120,26 @@ impl EventKind {
     /// Whether the event is about a message.
     #[must_use]
     pub const fn has_message(self) -> bool {
-        matches!(self, Self::MessagePublish | Self::MessageDelivered | Self::MessageAcked)
+        matches!(self, Self::MessagePublish | Self::MessageDropped | Self::MessagePuback) || self.has_receiver()
+    }
+
+    /// Whether the event is about a message and one of its receivers.
+    #[must_use]
+    pub const fn has_receiver(self) -> bool {
+        matches!(self, Self::MessageDelivered | Self::MessageAcked | Self::DeliveryDropped | Self::DeliveryCompleted)
+    }
+
+    /// Whether the event is about a session as a whole.
+    #[must_use]
+    pub const fn is_session(self) -> bool {
+        matches!(
+            self,
+            Self::SessionCreated
+                | Self::SessionTerminated
+                | Self::SessionResumed
+                | Self::SessionDiscarded
+                | Self::SessionTakenover
+        )
     }
 
     /// Whether the event is about a subscription.
@@ -96,7 +154,7 @@ impl EventKind {
     /// Whether the event is about a connection.
     #[must_use]
     pub const fn has_connection(self) -> bool {
-        matches!(self, Self::ClientConnected | Self::ClientDisconnected)
+        matches!(self, Self::ClientConnected | Self::ClientDisconnected | Self::ClientConnect | Self::ClientConnack)
     }
 }
 
@@ -112,6 +170,8 @@ pub struct Event<'a> {
     pub username: Option<&'a [u8]>,
     /// The rest.
     pub detail: Detail<'a>,
+    /// What only some brokers and MQTT 5 say beside it.
+    pub extra: Vec<(Attribute, Extra<'a>)>,
 }
 
 /// What an event has beside its client.
@@ -121,6 +181,8 @@ pub enum Detail<'a> {
     Message(Message<'a>, Option<Publisher<'a>>),
     /// The CONNACK code of a connection (0 accepted, 1 to 5 refused), and the connection.
     Connected(u8, Connection<'a>),
+    /// A connection at another point of its life.
+    Connection(Connection<'a>),
     /// Why a connection ended, as text, and the connection.
     Disconnected(&'a [u8], Connection<'a>),
     /// A subscription.
@@ -160,10 +222,10 @@ pub struct Publisher<'a> {
 /// A connection's attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection<'a> {
-    /// The peer's IP address as text.
-    pub peerhost: &'a [u8],
-    /// The peer's TCP port.
-    pub peerport: u16,
+    /// The peer's IP address as text, where the broker tells it.
+    pub peerhost: Option<&'a [u8]>,
+    /// The peer's TCP port, where the broker tells it.
+    pub peerport: Option<u16>,
     /// MQTT protocol level: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0.
     pub proto_ver: u8,
     /// Keep alive in seconds.
@@ -172,8 +234,8 @@ pub struct Connection<'a> {
     pub clean_session: bool,
     /// The topic of the will, where there is one.
     pub will_topic: Option<&'a [u8]>,
-    /// When the CONNECT arrived, in ms since 1970.
-    pub connected_at: i64,
+    /// When the CONNECT arrived, in ms since 1970, where the broker tells it.
+    pub connected_at: Option<i64>,
 }
 
 /// A subscription, or its end.
@@ -222,8 +284,22 @@ impl<'a> Event<'a> {
     #[must_use]
     pub const fn connection(&self) -> Option<&Connection<'a>> {
         match &self.detail {
-            Detail::Connected(_, connection) | Detail::Disconnected(_, connection) => Some(connection),
+            Detail::Connected(_, connection) | Detail::Disconnected(_, connection) | Detail::Connection(connection) => {
+                Some(connection)
+            }
             _ => None,
         }
+    }
+
+    /// The value of an attribute that not every event has.
+    #[must_use]
+    pub fn extra(&self, wanted: Attribute) -> Option<&Extra<'a>> {
+        self.extra.iter().find(|(attribute, _)| *attribute == wanted).map(|(_, value)| value)
+    }
+
+    /// How much of that there is to read and to write, in bytes.
+    #[must_use]
+    pub fn extra_size(&self) -> usize {
+        self.extra.iter().map(|(_, value)| value.size()).sum()
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::event::{Detail, Event, EventKind};
+use crate::extra::{Attribute, Extra};
 
 /// An attribute of an event, as `${name}` in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub enum Field {
     CleanSession,
     WillTopic,
     ConnectedAt,
+    Extra(Attribute),
 }
 
 /// The value of a field.
@@ -43,8 +45,8 @@ pub enum Value<'a> {
     Int(i64),
     /// A flag: `true` or `false`.
     Bool(bool),
-    /// JSON text that is no string: found inside a payload.
-    Json(&'a str),
+    /// JSON text that is no string: found inside a payload, or made of several values.
+    Json(Cow<'a, str>),
     /// The event has the attribute, but nothing in it: an anonymous client's user name.
     Nothing,
 }
@@ -68,8 +70,8 @@ const FIELDS: [Known; 24] = [
     (F::Dup, "dup", EventKind::has_message),
     (F::Id, "id", EventKind::has_message),
     (F::Timestamp, "timestamp", EventKind::has_message),
-    (F::Publisher, "publisher", is_received),
-    (F::PublisherUsername, "publisher_username", is_received),
+    (F::Publisher, "publisher", EventKind::has_receiver),
+    (F::PublisherUsername, "publisher_username", EventKind::has_receiver),
     (F::Share, "share", EventKind::has_subscription),
     (F::Reason, "reason", has_reason),
     (F::ConnAck, "connack", is_connected),
@@ -90,10 +92,6 @@ fn has_topic(kind: EventKind) -> bool {
     kind.has_message() || kind.has_subscription()
 }
 
-fn is_received(kind: EventKind) -> bool {
-    matches!(kind, EventKind::MessageDelivered | EventKind::MessageAcked)
-}
-
 fn has_reason(kind: EventKind) -> bool {
     matches!(kind, EventKind::ClientDisconnected | EventKind::SessionTerminated)
 }
@@ -106,18 +104,19 @@ impl Field {
     /// The field of that name, where the event has it.
     #[must_use]
     pub fn of(name: &str, kind: EventKind) -> Option<Self> {
-        FIELDS.iter().find(|(_, known, has)| *known == name && has(kind)).map(|(field, ..)| *field)
+        Self::all(kind).find(|(_, known)| *known == name).map(|(field, _)| field)
     }
 
     /// The names of all fields of an event.
     #[must_use]
     pub fn names(kind: EventKind) -> Vec<&'static str> {
-        FIELDS.iter().filter(|(.., has)| has(kind)).map(|(_, name, _)| *name).collect()
+        Self::all(kind).map(|(_, name)| name).collect()
     }
 
     /// All fields of an event, with their names.
     pub fn all(kind: EventKind) -> impl Iterator<Item = (Self, &'static str)> {
-        FIELDS.iter().filter(move |(.., has)| has(kind)).map(|(field, name, _)| (*field, *name))
+        let own = FIELDS.iter().filter(move |(.., has)| has(kind)).map(|(field, name, _)| (*field, *name));
+        own.chain(Attribute::of(kind).map(|(attribute, name)| (F::Extra(attribute), name)))
     }
 
     /// The field's value in an event of the node `node`, whose hook ran at `ts`.
@@ -146,6 +145,7 @@ impl Field {
                 Detail::Connected(connack, _) => Value::Int(i64::from(*connack)),
                 _ => Value::Nothing,
             },
+            F::Extra(attribute) => event.extra(attribute).map_or(Value::Nothing, Extra::value),
             _ => self.of_connection(event),
         }
     }
@@ -182,13 +182,13 @@ impl Field {
     fn of_connection<'a>(self, event: &Event<'a>) -> Value<'a> {
         let Some(connection) = event.connection() else { return Value::Nothing };
         match self {
-            F::PeerHost => text(connection.peerhost),
-            F::PeerPort => Value::Int(i64::from(connection.peerport)),
+            F::PeerHost => optional(connection.peerhost),
+            F::PeerPort => connection.peerport.map_or(Value::Nothing, |port| Value::Int(i64::from(port))),
             F::ProtoVer => Value::Int(i64::from(connection.proto_ver)),
             F::KeepAlive => Value::Int(i64::from(connection.keepalive)),
             F::CleanSession => Value::Bool(connection.clean_session),
             F::WillTopic => optional(connection.will_topic),
-            F::ConnectedAt => Value::Int(connection.connected_at),
+            F::ConnectedAt => connection.connected_at.map_or(Value::Nothing, Value::Int),
             _ => Value::Nothing,
         }
     }

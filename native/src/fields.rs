@@ -43,9 +43,15 @@ impl<'a> Fields<'a> {
     /// The next element: a binary, or `undefined`.
     #[allow(clippy::option_option, reason = "none where it is neither")]
     pub fn optional_bytes(&mut self) -> Option<Option<&'a [u8]>> {
+        Some(self.optional::<Binary<'a>>()?.map(|binary| binary.as_slice()))
+    }
+
+    /// The next element: of this type, or `undefined`.
+    #[allow(clippy::option_option, reason = "none where it is neither")]
+    pub fn optional<T: Decoder<'a>>(&mut self) -> Option<Option<T>> {
         let element = self.next::<Term<'a>>()?;
-        match element.decode::<Binary<'a>>() {
-            Ok(binary) => Some(Some(binary.as_slice())),
+        match element.decode::<T>() {
+            Ok(value) => Some(Some(value)),
             Err(_) => (element.decode::<Atom>().ok()? == rustler::types::atom::undefined()).then_some(None),
         }
     }

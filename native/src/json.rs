@@ -23,7 +23,8 @@ pub(crate) use name;
 
 impl Name {
     /// The name alone.
-    fn text(self) -> &'static str {
+    #[must_use]
+    pub fn text(self) -> &'static str {
         self.0.trim_start_matches(",\"").trim_end_matches("\":")
     }
 }
@@ -74,6 +75,11 @@ impl<'b> Object<'b> {
         self.separator = b',';
         write_string(self.out, name);
         self.out.push(b':');
+    }
+
+    /// A name, to be followed by a value.
+    pub fn key(&mut self, name: Name) {
+        self.name(name);
     }
 
     /// Text.
@@ -127,6 +133,14 @@ impl<'b> Object<'b> {
     pub fn int(&mut self, name: Name, value: i64) {
         self.name(name);
         write_int(self.out, value);
+    }
+
+    /// A number, or null.
+    pub fn optional_int(&mut self, name: Name, value: Option<i64>) {
+        match value {
+            Some(value) => self.int(name, value),
+            None => self.null(name),
+        }
     }
 
     /// A flag as a number.

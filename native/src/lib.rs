@@ -26,6 +26,7 @@ pub mod encode;
 pub mod escape;
 pub mod event;
 pub mod exporter;
+pub mod extra;
 pub mod field;
 #[cfg(feature = "nif")]
 mod fields;

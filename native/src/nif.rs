@@ -76,7 +76,8 @@ fn cancel(id: WaiterId) -> Atom {
 
 fn submit<'a>(env: Env<'a>, event: Term<'a>, wait: Atom, dirty: bool) -> Outcome {
     let caller = || Box::new(Process(env.pid())) as Box<dyn Caller>;
-    match decode_events(event) {
+    match decode_events(event, dirty) {
+        Some(Events::Long) => Outcome::Heavy,
         Some(Events::One(event)) if wait == atoms::wait() => HANDLE.submit(&event, &Publisher::Patient(&caller), dirty),
         Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Hurried, dirty),
         // Each has the same client's name in it, and no payload.
@@ -95,9 +96,9 @@ fn submit<'a>(env: Env<'a>, event: Term<'a>, wait: Atom, dirty: bool) -> Outcome
 fn submit_again<'a>(env: Env<'a>, event: Term<'a>, id: WaiterId, from: usize, last: bool) -> Outcome {
     let caller = || Box::new(Process(env.pid())) as Box<dyn Caller>;
     HANDLE.unblock(id);
-    match decode_events(event) {
+    match decode_events(event, true) {
         Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Again { caller: &caller, id, from, last }, true),
-        Some(Events::Many(_)) | None => {
+        Some(Events::Many(_) | Events::Long) | None => {
             HANDLE.shared().waiters.withdraw(id);
             HANDLE.bad_event()
         }
@@ -106,7 +107,8 @@ fn submit_again<'a>(env: Env<'a>, event: Term<'a>, id: WaiterId, from: usize, la
 
 fn cost(events: &[Event<'_>]) -> usize {
     let name = events.first().map_or(0, |event| event.client_id.len());
-    events.len().saturating_mul(TOPIC_COST.saturating_add(name))
+    let extra: usize = events.iter().map(Event::extra_size).sum();
+    events.len().saturating_mul(TOPIC_COST.saturating_add(name)).saturating_add(extra)
 }
 
 /// A process that waits.

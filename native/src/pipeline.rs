@@ -237,6 +237,7 @@ impl Pipeline {
         let payload = event.message().map_or(0, |message| message.payload.len());
         let names =
             event.client_id.len() + event.username.map_or(0, <[u8]>::len) + event.topic().map_or(0, <[u8]>::len);
+        let names = names.saturating_add(event.extra_size());
         let cost = |route: &Route| {
             payload.saturating_mul(route.payload_reads).saturating_add(names).saturating_add(RECORD_COST)
         };

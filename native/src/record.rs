@@ -6,13 +6,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::context::Context;
 use crate::encode::Encoder;
 use crate::event::EventKind;
+use crate::extra::{Attribute, Extra};
 use crate::field::{Field, Value};
 use crate::json::{Object, name};
 use crate::rule::{Format, Rule};
 use crate::template::MissingField;
 
 /// A header of a record.
-pub type Header<'a> = (&'a str, Cow<'a, [u8]>);
+pub type Header<'a> = (Cow<'a, str>, Cow<'a, [u8]>);
 
 /// The end of the year 9999, in ms since 1970: RFC 3339 has no later time, and its formatter panics. A clock can be that wrong.
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -63,25 +64,26 @@ pub fn fill<'b, 'a: 'b>(
         Format::CloudEvents => {
             buffer.clear();
             envelope(context, identity, as_json(encoder, context, json), buffer);
-            headers.push(("content-type", Cow::Borrowed(b"application/cloudevents+json; charset=UTF-8")));
+            headers.push(("content-type".into(), Cow::Borrowed(b"application/cloudevents+json; charset=UTF-8")));
             Some(buffer)
         }
         Format::CloudEventsBinary => {
             cloudevents_headers(context, identity, &mut headers);
             if payload.is_some() {
-                headers.push(("content-type", Cow::Borrowed(b"application/octet-stream")));
+                headers.push(("content-type".into(), Cow::Borrowed(b"application/octet-stream")));
                 payload
             } else {
-                headers.push(("content-type", Cow::Borrowed(b"application/json")));
+                headers.push(("content-type".into(), Cow::Borrowed(b"application/json")));
                 Some(as_json(encoder, context, json))
             }
         }
     };
+    user_property_headers(context, &mut headers);
     // The rule's own come last: of several headers with one name, Kafka's clients take the last.
     for (name, template) in &rule.headers {
         let mut value = Vec::new();
         template.render(context, &mut value)?;
-        headers.push((name.as_str(), value.into()));
+        headers.push((name.as_str().into(), value.into()));
     }
     Ok((value, headers))
 }
@@ -101,11 +103,23 @@ fn is_tombstone(context: &Context<'_, '_>) -> bool {
 
 /// Everything but the payload, under the names of the placeholders; what is absent has no header.
 fn raw_headers(context: &Context<'_, '_>, headers: &mut Vec<Header<'_>>) {
-    let kind = context.event.kind;
-    for (field, name) in Field::all(kind).filter(|(field, _)| *field != Field::Payload) {
+    // Those have headers of their own.
+    let others = |field: &Field| !matches!(field, Field::Payload | Field::Extra(Attribute::UserProperties));
+    for (field, name) in Field::all(context.event.kind).filter(|(field, _)| others(field)) {
         if let Some(value) = header_text(field.value(context.event, context.node, context.ts)) {
-            headers.push((name, value.into()));
+            headers.push((name.into(), value.into()));
         }
+    }
+}
+
+/// MQTT 5's user properties, in their order and as often as they are there. With a prefix: a client chooses the names, and is not to
+/// forge a header of ours. librdkafka ends a name at a zero byte, which MQTT forbids and a lenient broker lets through.
+fn user_property_headers<'b, 'a: 'b>(context: &Context<'_, 'a>, headers: &mut Vec<Header<'b>>) {
+    if let Some(Extra::Pairs(properties)) = context.event.extra(Attribute::UserProperties) {
+        headers.extend(properties.iter().map(|(name, value)| {
+            let name = String::from_utf8_lossy(name).replace('\0', "\u{fffd}");
+            (format!("user_property.{name}").into(), Cow::Borrowed(*value))
+        }));
     }
 }
 
@@ -136,12 +150,12 @@ fn envelope(context: &Context<'_, '_>, identity: Identity, data: &[u8], out: &mu
 /// `CloudEvents` 1.0, binary content mode of the Kafka protocol binding: attributes as headers named `ce_...`. The names of
 /// extensions are lower case letters and digits only.
 fn cloudevents_headers(context: &Context<'_, '_>, identity: Identity, headers: &mut Vec<Header<'_>>) {
-    headers.push(("ce_specversion", Cow::Borrowed(b"1.0")));
-    headers.push(("ce_id", identity.text().into_bytes().into()));
-    headers.push(("ce_source", source(context).into_bytes().into()));
-    headers.push(("ce_type", cloudevents_type(context.event.kind).into_bytes().into()));
-    headers.push(("ce_subject", attribute(subject(context)).into_bytes().into()));
-    headers.push(("ce_time", time(context).into_bytes().into()));
+    headers.push(("ce_specversion".into(), Cow::Borrowed(b"1.0")));
+    headers.push(("ce_id".into(), identity.text().into_bytes().into()));
+    headers.push(("ce_source".into(), source(context).into_bytes().into()));
+    headers.push(("ce_type".into(), cloudevents_type(context.event.kind).into_bytes().into()));
+    headers.push(("ce_subject".into(), attribute(subject(context)).into_bytes().into()));
+    headers.push(("ce_time".into(), time(context).into_bytes().into()));
     for (name, field) in [
         ("ce_clientid", Field::ClientId),
         ("ce_username", Field::Username),
@@ -150,7 +164,7 @@ fn cloudevents_headers(context: &Context<'_, '_>, identity: Identity, headers: &
         ("ce_messageid", Field::Id),
     ] {
         if let Some(value) = header_text(field.value(context.event, context.node, context.ts)) {
-            headers.push((name, attribute(&value).into_bytes().into()));
+            headers.push((name.into(), attribute(&value).into_bytes().into()));
         }
     }
 }

@@ -276,7 +276,7 @@ impl<'e> Report<'e> {
                 let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap_or_default();
                 // SAFETY: as above.
                 let value = unsafe { bytes_of(value, size) }.unwrap_or_default();
-                Some((name, Cow::Borrowed(value)))
+                Some((name.into(), Cow::Borrowed(value)))
             })
             .collect()
     }

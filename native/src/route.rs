@@ -60,6 +60,7 @@ mod tests {
             client_id: b"c",
             username: None,
             detail: Detail::Message(message, None),
+            extra: Vec::new(),
         }
     }
 

@@ -88,7 +88,7 @@ impl<'a> Stored<'a> {
         let key = read_bytes(&mut rest).ok_or(StoredError::Malformed)?;
         let count = read_length(&mut rest).ok_or(StoredError::Malformed)?;
         let headers = (0..count)
-            .map(|_| Some((read_text(&mut rest)?, Cow::Borrowed(read_bytes(&mut rest)?))))
+            .map(|_| Some((read_text(&mut rest)?.into(), Cow::Borrowed(read_bytes(&mut rest)?))))
             .collect::<Option<Vec<_>>>()
             .ok_or(malformed)?;
         Ok(Self {
@@ -143,7 +143,7 @@ mod tests {
             topic: "t",
             key: Some(b""),
             value: Some(b"v\xff"),
-            headers: vec![("h", Cow::Borrowed(&b"1"[..])), ("h", Cow::Borrowed(b""))].into(),
+            headers: vec![("h".into(), Cow::Borrowed(&b"1"[..])), ("h".into(), Cow::Borrowed(&b""[..]))].into(),
             timestamp: -1,
         }
     }

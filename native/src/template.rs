@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::context::Context;
 use crate::escape::escape_into;
 use crate::event::EventKind;
+use crate::extra::Attribute;
 use crate::field::{Field, Value};
 use crate::json::write_string;
 use crate::payload_path::{Found, Step, find};
@@ -36,6 +37,8 @@ enum Source {
     Level(usize),
     /// `${payload.a.b[0]}`.
     Payload(Vec<Step>),
+    /// `${user_property.NAME}`, `${client_attr.NAME}`: the first value of that name.
+    Named(Attribute, String),
 }
 
 /// Where a placeholder stands.
@@ -142,7 +145,7 @@ impl Template {
 }
 
 impl Source {
-    /// None where a topic has no such level or a payload no such field; an attribute that is merely empty is `Nothing`.
+    /// None where a topic has no such level, a payload no such field, an event no such user property; an attribute that is merely empty is `Nothing`.
     fn value<'a>(&self, context: &Context<'_, 'a>) -> Option<Value<'a>> {
         match self {
             Self::Field(field) => Some(field.value(context.event, context.node, context.ts)),
@@ -151,8 +154,12 @@ impl Source {
                 context.event.message().and_then(|message| find(message.payload, path)).map(|found| match found {
                     Found::Text(std::borrow::Cow::Borrowed(text)) => Value::Text(text.as_bytes().into()),
                     Found::Text(std::borrow::Cow::Owned(text)) => Value::Text(text.into_bytes().into()),
-                    Found::Json(json) => Value::Json(json),
+                    Found::Json(json) => Value::Json(json.into()),
                 })
+            }
+            Self::Named(attribute, name) => {
+                let value = context.event.extra(*attribute).and_then(|value| value.named(name))?;
+                Some(Value::Text(value.into()))
             }
         }
     }

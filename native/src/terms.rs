@@ -4,7 +4,10 @@ use rustler::{Atom, Binary, Term};
 
 use crate::atoms;
 use crate::event::{Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription};
+use crate::extra::Attribute;
 use crate::fields::Fields;
+
+mod extra;
 
 /// Subscription options beyond this many are no subscription's.
 const MAX_OPTIONS: usize = 32;
@@ -13,9 +16,21 @@ const MAX_OPTIONS: usize = 32;
 const MAX_TOPICS: usize = 100_000;
 
 /// Reads the events of one hook call: one, or one for each topic of a SUBSCRIBE. None when the term is not one that
-/// `emq_plugin_kafka_event` makes.
-pub fn decode_events(term: Term<'_>) -> Option<Events<'_>> {
+/// `emq_plugin_kafka_event` or `emq_plugin_kafka_emqx_event` makes. `patient`: the caller has time to read a long list.
+pub fn decode_events(term: Term<'_>, patient: bool) -> Option<Events<'_>> {
     let (tag, mut fields) = Fields::tagged(term)?;
+    if tag != atoms::extended() {
+        return events(tag, fields);
+    }
+    let (tag, base) = Fields::tagged(fields.next()?)?;
+    let extra = fields.last()?;
+    if !patient && extra::is_long(extra) {
+        return Some(Events::Long);
+    }
+    events(tag, base)?.with(extra)
+}
+
+fn events(tag: Atom, mut fields: Fields<'_>) -> Option<Events<'_>> {
     if tag == atoms::publish() {
         let (client_id, username, message) = publish(&mut fields)?;
         return one(EventKind::MessagePublish, client_id, username, Detail::Message(message, None));
@@ -35,18 +50,21 @@ pub fn decode_events(term: Term<'_>) -> Option<Events<'_>> {
         return one(EventKind::ClientDisconnected, client_id, username, detail);
     }
     let kind = kind(fields.next()?)?;
+    if tag == atoms::connection() && matches!(kind, EventKind::ClientConnect | EventKind::ClientConnack) {
+        let (client_id, username, connection) = client(fields.last()?)?;
+        return one(kind, client_id, username, Detail::Connection(connection));
+    }
+    if tag == atoms::about() && matches!(kind, EventKind::MessageDropped | EventKind::MessagePuback) {
+        let (client_id, username, message) = tagged_publish(fields.last()?)?;
+        return one(kind, client_id, username, Detail::Message(message, None));
+    }
     let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
-    if tag == atoms::received() && kind.has_message() {
-        let (tag, mut message) = Fields::tagged(fields.last()?)?;
-        if tag != atoms::publish() {
-            return None;
-        }
-        let (publisher, publisher_username, message) = publish(&mut message)?;
+    if tag == atoms::received() && kind.has_receiver() {
+        let (publisher, publisher_username, message) = tagged_publish(fields.last()?)?;
         let publisher = Publisher { client_id: publisher, username: publisher_username };
         return one(kind, client_id, username, Detail::Message(message, Some(publisher)));
     }
-    let is_session = matches!(kind, EventKind::SessionCreated | EventKind::SessionTerminated);
-    if tag == atoms::session() && is_session {
+    if tag == atoms::session() && kind.is_session() {
         let reason = fields.optional_bytes()?;
         fields.end()?;
         return one(kind, client_id, username, Detail::Session(reason));
@@ -60,11 +78,48 @@ pub enum Events<'a> {
     One(Event<'a>),
     /// Those of a packet with several topics.
     Many(Vec<Event<'a>>),
+    /// So much to read that it is not done here.
+    Long,
+}
+
+/// A SUBSCRIBE's user properties stand in the records of all its topics, unless that would be more than this many bytes: in the
+/// first one alone then. One packet could ask for gigabytes otherwise.
+const MAX_REPEATED: usize = 1 << 20;
+
+impl<'a> Events<'a> {
+    /// The same, with what only some brokers say. None where the term is not that.
+    fn with(self, extra: Term<'a>) -> Option<Self> {
+        match self {
+            Self::One(mut event) => {
+                event.extra = extra::decode(event.kind, extra)?;
+                Some(Self::One(event))
+            }
+            Self::Many(mut events) => {
+                let repeated = match events.first_mut() {
+                    Some(first) => {
+                        first.extra = extra::decode(first.kind, extra)?;
+                        first.extra.clone()
+                    }
+                    None => Vec::new(),
+                };
+                let size: usize = repeated.iter().map(|(_, value)| value.size()).sum();
+                let is_too_much = size.saturating_mul(events.len()) > MAX_REPEATED;
+                for event in events.iter_mut().skip(1) {
+                    event.extra.clone_from(&repeated);
+                    if is_too_much {
+                        event.extra.retain(|(attribute, _)| *attribute != Attribute::UserProperties);
+                    }
+                }
+                Some(Self::Many(events))
+            }
+            Self::Long => Some(Self::Long),
+        }
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "what its caller returns")]
 fn one<'a>(kind: EventKind, client_id: &'a [u8], username: Option<&'a [u8]>, detail: Detail<'a>) -> Option<Events<'a>> {
-    Some(Events::One(Event { kind, client_id, username, detail }))
+    Some(Events::One(Event { kind, client_id, username, detail, extra: Vec::new() }))
 }
 
 fn kind(hook: Atom) -> Option<EventKind> {
@@ -85,11 +140,25 @@ pub fn hook_atom(kind: EventKind) -> Atom {
         EventKind::MessagePublish => atoms::message_publish(),
         EventKind::MessageDelivered => atoms::message_delivered(),
         EventKind::MessageAcked => atoms::message_acked(),
+        EventKind::ClientConnect => atoms::client_connect(),
+        EventKind::ClientConnack => atoms::client_connack(),
+        EventKind::SessionResumed => atoms::session_resumed(),
+        EventKind::SessionDiscarded => atoms::session_discarded(),
+        EventKind::SessionTakenover => atoms::session_takenover(),
+        EventKind::MessageDropped => atoms::message_dropped(),
+        EventKind::DeliveryDropped => atoms::delivery_dropped(),
+        EventKind::DeliveryCompleted => atoms::delivery_completed(),
+        EventKind::MessagePuback => atoms::message_puback(),
     }
 }
 
 /// A message, and who published it.
 type Published<'a> = (&'a [u8], Option<&'a [u8]>, Message<'a>);
+
+fn tagged_publish(term: Term<'_>) -> Option<Published<'_>> {
+    let (tag, mut fields) = Fields::tagged(term)?;
+    if tag == atoms::publish() { publish(&mut fields) } else { None }
+}
 
 fn publish<'a>(fields: &mut Fields<'a>) -> Option<Published<'a>> {
     let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
@@ -119,13 +188,13 @@ fn client(term: Term<'_>) -> Option<Connected<'_>> {
     }
     let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
     let connection = Connection {
-        peerhost: fields.bytes()?,
-        peerport: fields.next()?,
+        peerhost: fields.optional_bytes()?,
+        peerport: fields.optional()?,
         proto_ver: fields.next()?,
         keepalive: fields.next()?,
         clean_session: fields.next()?,
         will_topic: fields.optional_bytes()?,
-        connected_at: fields.next()?,
+        connected_at: fields.optional()?,
     };
     fields.end()?;
     Some((client_id, username, connection))
@@ -140,13 +209,13 @@ fn subscriptions<'a>(fields: &mut Fields<'a>) -> Option<Vec<Event<'a>>> {
             let (topic, opts) = topic.decode::<(Binary<'a>, Term<'a>)>().ok()?;
             let opts = elements(opts, MAX_OPTIONS)?.into_iter().map(subscription_option).collect::<Option<_>>()?;
             let detail = Detail::Subscription(Subscription { topic: topic.as_slice(), opts });
-            Some(Event { kind, client_id, username, detail })
+            Some(Event { kind, client_id, username, detail, extra: Vec::new() })
         })
         .collect()
 }
 
 /// The elements of a proper list of at most `max`. Cell by cell, because a list iterator of rustler panics on an improper list.
-fn elements(list: Term<'_>, max: usize) -> Option<Vec<Term<'_>>> {
+pub(crate) fn elements(list: Term<'_>, max: usize) -> Option<Vec<Term<'_>>> {
     let mut elements = Vec::new();
     let mut rest = list;
     while !rest.is_empty_list() {

@@ -35,7 +35,7 @@ fn message<'a>() -> Message<'a> {
 }
 
 fn event(kind: EventKind, detail: Detail<'_>) -> Event<'_> {
-    Event { kind, client_id: b"c1", username: Some(b"u"), detail }
+    Event { kind, client_id: b"c1", username: Some(b"u"), detail, extra: Vec::new() }
 }
 
 fn publish(message: Message<'_>) -> Event<'_> {
@@ -44,13 +44,13 @@ fn publish(message: Message<'_>) -> Event<'_> {
 
 fn connection<'a>() -> Connection<'a> {
     Connection {
-        peerhost: b"127.0.0.1",
-        peerport: 50_000,
+        peerhost: Some(b"127.0.0.1"),
+        peerport: Some(50_000),
         proto_ver: 4,
         keepalive: 60,
         clean_session: true,
         will_topic: Some(b"will/t"),
-        connected_at: 5,
+        connected_at: Some(5),
     }
 }
 

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::{EventKind, OptionValue};
+use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::filter::{Levels, TopicFilter};
 use emq_plugin_kafka_nif::json;
 use emq_plugin_kafka_nif::payload_path::{Found, Step, find};
@@ -290,6 +291,27 @@ proptest! {
                 let marked = message.get("payload_encoding").is_some();
                 let must_be = encoding == PayloadEncoding::Base64 || std::str::from_utf8(sent.payload).is_err();
                 prop_assert_eq!(marked, must_be);
+            }
+        }
+        for (attribute, extra) in &event.extra {
+            let name = Attribute::all().find(|(known, _)| known == attribute).expect("a name").1;
+            match extra {
+                Extra::Text(text) => prop_assert_eq!(original(message, name), Some(text.to_vec())),
+                Extra::Int(number) => prop_assert_eq!(&message[name], &Value::from(*number)),
+                Extra::Bool(flag) => prop_assert_eq!(&message[name], &Value::from(*flag)),
+                Extra::Null => prop_assert_eq!(message.get(name), Some(&Value::Null)),
+                Extra::Pairs(pairs) => {
+                    let written = message[name].as_array().expect("an array");
+                    let written: Vec<_> =
+                        written.iter().map(|pair| (original(pair, "key"), original(pair, "value"))).collect();
+                    let sent: Vec<_> = pairs.iter().map(|(k, v)| (Some(k.to_vec()), Some(v.to_vec()))).collect();
+                    prop_assert_eq!(written, sent);
+                }
+                Extra::Map(pairs) => {
+                    for (key, _) in pairs {
+                        prop_assert!(message[name][String::from_utf8_lossy(key).as_ref()].is_string());
+                    }
+                }
             }
         }
         if let emq_plugin_kafka_nif::event::Detail::Subscription(subscription) = &event.detail {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{Cluster, TOPIC, assert_adds_up, cluster, consume, consume_from, dropped, publish, publish_to, settings};
 use emq_plugin_kafka_nif::event::{Connection, Detail, Event, EventKind, Message};
+use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
@@ -54,7 +55,13 @@ fn message<'a>() -> Message<'a> {
 }
 
 fn of<'a>(message: Message<'a>, username: Option<&'a [u8]>) -> Event<'a> {
-    Event { kind: EventKind::MessagePublish, client_id: b"c1", username, detail: Detail::Message(message, None) }
+    Event {
+        kind: EventKind::MessagePublish,
+        client_id: b"c1",
+        username,
+        detail: Detail::Message(message, None),
+        extra: Vec::new(),
+    }
 }
 
 #[test]
@@ -70,16 +77,22 @@ fn an_event_goes_to_each_rule_that_matches() {
     assert_eq!(handle.submit(&publish_to(b"c", b"else", b"3"), &Publisher::Hurried, false), Outcome::Ignored);
     assert_eq!(handle.submit(&publish_to(b"c", b"$SYS/alarms/1", b"4"), &Publisher::Hurried, false), Outcome::Ignored);
     let connection = Connection {
-        peerhost: b"127.0.0.1",
-        peerport: 1,
+        peerhost: Some(b"127.0.0.1"),
+        peerport: Some(1),
         proto_ver: 4,
         keepalive: 60,
         clean_session: true,
         will_topic: None,
-        connected_at: 5,
+        connected_at: Some(5),
     };
     let connected = Detail::Connected(0, connection);
-    let other = Event { kind: EventKind::ClientConnected, client_id: b"c", username: None, detail: connected };
+    let other = Event {
+        kind: EventKind::ClientConnected,
+        client_id: b"c",
+        username: None,
+        detail: connected,
+        extra: Vec::new(),
+    };
     assert_eq!(handle.submit(&other, &Publisher::Hurried, false), Outcome::Ignored, "no rule for that event");
     let counters = drained(&handle);
     assert_eq!((counters.accepted, counters.success), (3, 3));
@@ -87,6 +100,38 @@ fn an_event_goes_to_each_rule_that_matches() {
     assert_eq!(all[0].json()["message"]["payload"], json!("1"));
     assert_eq!(all[1].json()["message"]["payload"], json!("2"));
     assert_eq!(consume_from(&cluster, "temps", 1)[0].bytes.as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn user_properties_are_headers_in_every_format() {
+    let (cluster, handle) = open(&[
+        (RULE, r#"{"topic":"json"}"#),
+        ("hook.message.publish.2", r#"{"topic":"raw","format":"raw"}"#),
+        ("hook.message.publish.3", r#"{"topic":"own","value":"${clientid}","headers":{"own":"1"}}"#),
+    ]);
+    let mut event = publish(b"c", b"x");
+    event.extra = vec![
+        (Attribute::UserProperties, Extra::Pairs(vec![(b"a", b"1"), (b"topic", b"\xff"), (b"a", b"2"), (b"n\0", b"")])),
+        (Attribute::ContentType, Extra::Text(b"text/plain")),
+    ];
+    assert!(queued(&handle.submit(&event, &Publisher::Hurried, false)));
+    let properties = [
+        ("user_property.a", &b"1"[..]),
+        ("user_property.topic", b"\xff"),
+        ("user_property.a", b"2"),
+        ("user_property.n\u{fffd}", b""),
+    ];
+    let properties: Vec<_> = properties.map(|(name, value)| (name.to_owned(), value.to_vec())).into();
+    let json = &consume_from(&cluster, "json", 1)[0];
+    assert_eq!(json.headers, properties);
+    assert_eq!(json.json()["message"]["content_type"], json!("text/plain"));
+    let raw = &consume_from(&cluster, "raw", 1)[0];
+    assert_eq!(raw.header("content_type"), Some("text/plain"));
+    let is_property = |(name, _): &&(String, Vec<u8>)| name.starts_with("user_prop");
+    assert_eq!(raw.headers.iter().filter(is_property).cloned().collect::<Vec<_>>(), properties);
+    let own = &consume_from(&cluster, "own", 1)[0];
+    assert_eq!(own.headers.last(), Some(&("own".to_owned(), b"1".to_vec())), "the rule's own come last");
+    assert_eq!(drained(&handle).success, 3);
 }
 
 #[test]
@@ -246,7 +291,13 @@ fn cloudevents_in_binary_mode_are_headers() {
     )));
     let detail = Detail::Session(Some(b"expired"));
     // Attributes are text without control characters, whatever a client calls itself.
-    let ended = Event { kind: EventKind::SessionTerminated, client_id: b"c\n2\xff", username: Some(b"u"), detail };
+    let ended = Event {
+        kind: EventKind::SessionTerminated,
+        client_id: b"c\n2\xff",
+        username: Some(b"u"),
+        detail,
+        extra: Vec::new(),
+    };
     assert!(queued(&handle.submit(&ended, &Publisher::Hurried, false)));
     drained(&handle);
     let records = consume(&cluster, 2);

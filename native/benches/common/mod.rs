@@ -12,7 +12,13 @@ pub fn publish<'a>(topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
     let id = Some(&[0, 6, 96, 222, 91, 92, 206, 203, 110, 199, 0, 0, 5, 96, 0, 1][..]);
     let message = Message { topic, payload, qos: 1, dup: false, retain: false, id, timestamp: 1_700_000_000_000 };
     let detail = Detail::Message(message, None);
-    Event { kind: EventKind::MessagePublish, client_id: b"device-1234", username: Some(b"fleet"), detail }
+    Event {
+        kind: EventKind::MessagePublish,
+        client_id: b"device-1234",
+        username: Some(b"fleet"),
+        detail,
+        extra: Vec::new(),
+    }
 }
 
 /// Rules that fail at the second level, and `matching` ones behind them.

@@ -113,7 +113,9 @@ fn reports_every_wrong_setting_with_its_key_and_what_was_expected() {
             "emq.plugin.kafka.compression: expected one of none, gzip, snappy, lz4, zstd, got \"zip\"",
             "emq.plugin.kafka.encode_payload: expected one of auto, utf8, base64, got \"hex\"",
             "emq.plugin.kafka.colour: unknown setting; see etc/emq_plugin_kafka.conf for those there are",
-            "emq.plugin.kafka.hook.message.published.1: there is no event \"message.published\"; there are client.connected, client.disconnected, client.subscribe, client.unsubscribe, session.created, session.subscribed, session.unsubscribed, session.terminated, message.publish, message.delivered, message.acked",
+            "emq.plugin.kafka.hook.message.published.1: there is no event \"message.published\"; there are client.connected, client.disconnected, client.subscribe, client.unsubscribe, session.created, session.subscribed, session.unsubscribed, session.terminated, message.publish, message.delivered, message.acked, client.connect, \
+             client.connack, session.resumed, session.discarded, session.takenover, message.dropped, delivery.dropped, \
+             delivery.completed, message.puback",
             "emq.plugin.kafka.hook.message.publish.2: topic: a Kafka topic name has the character ' '; legal are a-z A-Z 0-9 . _ -",
         ]
     );

@@ -106,7 +106,7 @@ impl Client {
             topic: &self.topic,
             key: Some(key.as_bytes()),
             value: Some(value.as_bytes()),
-            headers: &[(MARK, Cow::Borrowed(b"1"))],
+            headers: &[(MARK.into(), Cow::Borrowed(b"1"))],
             timestamp: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         };
         hand_over(&self.native, &record, 0)

@@ -4,11 +4,16 @@
 
 use super::{Part, Place, Source, TemplateError};
 use crate::event::EventKind;
+use crate::extra::Attribute;
 use crate::field::Field;
 use crate::payload_path::Step;
 
 /// Deeper paths are somebody's mistake.
 const MAX_STEPS: usize = 16;
+
+/// Placeholders that are followed by a name.
+const NAMED: [(&str, Attribute); 2] =
+    [("user_property.", Attribute::UserProperties), ("client_attr.", Attribute::ClientAttrs)];
 
 pub(super) fn parse(text: &str, kind: EventKind, json: bool) -> Result<Vec<Part>, TemplateError> {
     let mut parser = Parser { kind, json, in_string: false };
@@ -99,6 +104,13 @@ impl Parser {
             && Field::of("payload", self.kind).is_some()
         {
             return steps(path).map(Source::Payload).map_err(|problem| format!("${{{name}}}: {problem}"));
+        }
+        for (prefix, attribute) in NAMED {
+            if let Some(name) = name.strip_prefix(prefix)
+                && Attribute::of(self.kind).any(|(known, _)| known == attribute)
+            {
+                return Ok(Source::Named(attribute, name.to_owned()));
+            }
         }
         let known = Field::names(self.kind).join(", ");
         Err(format!("unknown placeholder ${{{name}}}; {} has {known}", self.kind.name()))

@@ -1,5 +1,6 @@
 use super::*;
 use crate::event::{Detail, Event, Message};
+use crate::extra::{Attribute, Extra};
 
 fn publish<'a>(topic: &'a [u8], payload: &'a [u8], username: Option<&'a [u8]>) -> Event<'a> {
     let message = Message {
@@ -11,7 +12,13 @@ fn publish<'a>(topic: &'a [u8], payload: &'a [u8], username: Option<&'a [u8]>) -
         id: Some(&[0, 6, 96, 222, 91, 92, 206, 203, 110, 199, 0, 0, 5, 96, 0, 1]),
         timestamp: 5,
     };
-    Event { kind: EventKind::MessagePublish, client_id: b"c1", username, detail: Detail::Message(message, None) }
+    Event {
+        kind: EventKind::MessagePublish,
+        client_id: b"c1",
+        username,
+        detail: Detail::Message(message, None),
+        extra: Vec::new(),
+    }
 }
 
 fn fill(template: &str, event: &Event<'_>) -> Result<String, MissingField> {
@@ -40,6 +47,29 @@ fn inserts_attributes() {
     ] {
         assert_eq!(fill(template, &event).as_deref(), Ok(expected), "{template}");
     }
+}
+
+#[test]
+fn inserts_what_only_some_brokers_tell() {
+    let properties = Extra::Pairs(vec![(b"tenant", b"t1"), (b"tenant", b"t2"), (b"q\"", b"\"")]);
+    let mut event = publish(b"a", b"x", None);
+    event.extra = vec![
+        (Attribute::UserProperties, properties),
+        (Attribute::ContentType, Extra::Text(b"text/plain")),
+        (Attribute::MessageExpiryInterval, Extra::Int(60)),
+    ];
+    for (template, expected) in [
+        ("${user_property.tenant}/${content_type}/${message_expiry_interval}", "t1/text/plain/60"),
+        ("${response_topic}${response_topic|none}", "none"),
+        ("${user_property.none|-}${client_attr.none|-}", "--"),
+        (
+            r#"{"p":${user_properties},"v":"${user_property.q"}","e":${message_expiry_interval}}"#,
+            r#"{"p":[{"key":"tenant","value":"t1"},{"key":"tenant","value":"t2"},{"key":"q\"","value":"\""}],"v":"\"","e":60}"#,
+        ),
+    ] {
+        assert_eq!(fill(template, &event).as_deref(), Ok(expected), "{template}");
+    }
+    assert_eq!(fill("${user_property.none}", &event), Err(MissingField), "as a field of the payload");
 }
 
 #[test]
@@ -105,7 +135,7 @@ fn says_what_is_wrong_and_where() {
     assert_eq!(problem("${payload..a}"), "at character 1: ${payload..a}: a name is missing behind a dot");
     assert_eq!(problem("${payload[a]}"), "at character 1: ${payload[a]}: \"a\" is no number of an array's element");
     assert_eq!(problem("${payload.a[0]b}"), "at character 1: ${payload.a[0]b}: expected .name or [number]");
-    assert!(problem("${peerhost}").contains("unknown placeholder"), "not an attribute of a message");
+    assert!(problem("${keepalive}").contains("unknown placeholder"), "not an attribute of a message");
     assert!(problem(r#"{"a": ${qos}"#).contains("begins like JSON"));
     assert!(problem(r#"{"a": 1${qos} x}"#).contains("begins like JSON"));
     let deep = format!("${{payload{}}}", ".a".repeat(17));

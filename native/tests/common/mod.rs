@@ -61,7 +61,13 @@ pub fn numbers_of(records: &[Record], client: &str) -> Vec<u64> {
 
 pub fn publish_to<'a>(client_id: &'a [u8], topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
     let message = Message { topic, payload, qos: 1, dup: false, retain: false, id: None, timestamp: 1 };
-    Event { kind: EventKind::MessagePublish, client_id, username: None, detail: Detail::Message(message, None) }
+    Event {
+        kind: EventKind::MessagePublish,
+        client_id,
+        username: None,
+        detail: Detail::Message(message, None),
+        extra: Vec::new(),
+    }
 }
 
 /// A record as read back.

@@ -3,6 +3,7 @@
 use emq_plugin_kafka_nif::event::{
     Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
 };
+use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -23,6 +24,8 @@ pub struct OwnedEvent {
     opts: Vec<(String, Opt)>,
     number: i64,
     flag: bool,
+    /// User properties, client attributes. Without any, the event has nothing that EMQ 2.3 does not have.
+    extra: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,19 +40,52 @@ impl OwnedEvent {
     pub fn event(&self) -> Event<'_> {
         let detail = match self.kind {
             EventKind::ClientConnected => Detail::Connected(self.number.to_le_bytes()[0], self.connection()),
+            EventKind::ClientConnect | EventKind::ClientConnack => Detail::Connection(self.connection()),
             EventKind::ClientDisconnected => Detail::Disconnected(self.other_bytes(), self.connection()),
             EventKind::ClientSubscribe
             | EventKind::ClientUnsubscribe
             | EventKind::SessionSubscribed
             | EventKind::SessionUnsubscribed => Detail::Subscription(self.subscription()),
-            EventKind::SessionCreated | EventKind::SessionTerminated => Detail::Session(self.other.as_deref()),
-            EventKind::MessagePublish => Detail::Message(self.message(), None),
-            EventKind::MessageDelivered | EventKind::MessageAcked => {
+            EventKind::SessionCreated
+            | EventKind::SessionTerminated
+            | EventKind::SessionResumed
+            | EventKind::SessionDiscarded
+            | EventKind::SessionTakenover => Detail::Session(self.other.as_deref()),
+            EventKind::MessagePublish | EventKind::MessageDropped | EventKind::MessagePuback => {
+                Detail::Message(self.message(), None)
+            }
+            EventKind::MessageDelivered
+            | EventKind::MessageAcked
+            | EventKind::DeliveryDropped
+            | EventKind::DeliveryCompleted => {
                 let publisher = Publisher { client_id: self.other_bytes(), username: self.other.as_deref() };
                 Detail::Message(self.message(), Some(publisher))
             }
         };
-        Event { kind: self.kind, client_id: &self.client_id, username: self.username.as_deref(), detail }
+        Event {
+            kind: self.kind,
+            client_id: &self.client_id,
+            username: self.username.as_deref(),
+            detail,
+            extra: self.extra(),
+        }
+    }
+
+    /// One of each sort, of those that the event may have.
+    pub fn extra(&self) -> Vec<(Attribute, Extra<'_>)> {
+        let pairs = || self.extra.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+        let value = |attribute| match attribute {
+            Attribute::UserProperties => Extra::Pairs(pairs()),
+            Attribute::ClientAttrs => Extra::Map(pairs()),
+            Attribute::ReceiveMaximum | Attribute::ReasonCode => Extra::Int(self.number),
+            Attribute::IsPersistent => Extra::Bool(self.flag),
+            Attribute::RetryInterval => Extra::Null,
+            _ => Extra::Text(self.other_bytes()),
+        };
+        if self.extra.is_empty() {
+            return Vec::new();
+        }
+        Attribute::of(self.kind).map(|(attribute, _)| (attribute, value(attribute))).collect()
     }
 
     fn other_bytes(&self) -> &[u8] {
@@ -71,13 +107,13 @@ impl OwnedEvent {
     fn connection(&self) -> Connection<'_> {
         let [a, b, c, d, ..] = self.number.to_le_bytes();
         Connection {
-            peerhost: self.other_bytes(),
-            peerport: u16::from_le_bytes([a, b]),
+            peerhost: self.other.as_deref(),
+            peerport: self.flag.then_some(u16::from_le_bytes([a, b])),
             proto_ver: c,
             keepalive: u16::from_le_bytes([c, d]),
             clean_session: self.flag,
             will_topic: self.other.as_deref(),
-            connected_at: self.number,
+            connected_at: self.flag.then_some(self.number),
         }
     }
 
@@ -185,8 +221,10 @@ pub fn event_of(kind: EventKind) -> impl Strategy<Value = OwnedEvent> {
     let opts = vec((name, opt), 0..4);
     let topic = prop_oneof![bytes(), vec(text(), 1..5).prop_map(|levels| levels.join("/").into_bytes())];
     let id = option::of(vec(any::<u8>(), 16));
-    (bytes(), option::of(bytes()), topic, payload(), id, option::of(bytes()), opts, any::<i64>(), any::<bool>())
-        .prop_map(move |(client_id, username, topic, payload, id, other, opts, number, flag)| OwnedEvent {
+    let extra = vec((bytes(), bytes()), 0..4);
+    let rest = (option::of(bytes()), opts, any::<i64>(), any::<bool>(), extra);
+    (bytes(), option::of(bytes()), topic, payload(), id, rest).prop_map(
+        move |(client_id, username, topic, payload, id, (other, opts, number, flag, extra))| OwnedEvent {
             kind,
             client_id,
             username,
@@ -197,5 +235,7 @@ pub fn event_of(kind: EventKind) -> impl Strategy<Value = OwnedEvent> {
             opts,
             number,
             flag,
-        })
+            extra,
+        },
+    )
 }
