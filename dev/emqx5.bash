@@ -36,7 +36,9 @@ plugins_do() {
 
 # plugin_is NAME-VSN FIELD VALUE: what EMQX says of it.
 plugin_is() {
-    "$home/bin/emqx_ctl" plugins describe "$1" 2>/dev/null | grep -q "^ *\"$2\" *: *\"$3\""
+    local said
+    said=$("$home/bin/emqx_ctl" plugins describe "$1" 2>/dev/null) || true
+    grep -q "^ *\"$2\" *: *\"$3\"" <<<"$said"
 }
 
 # hocon_set FILE FIELD TEXT: of the top level, where EMQX writes one field a line.

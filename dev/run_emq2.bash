@@ -27,4 +27,4 @@ load_plugin() {
     "$control" plugins list
 }
 
-is_loaded() { "$control" plugins list 2>/dev/null | grep -q "Plugin($plugin,.*active=true)"; }
+is_loaded() { [[ $("$control" plugins list 2>/dev/null) =~ Plugin\($plugin,[^$'\n']*active=true\) ]]; }
