@@ -98,7 +98,7 @@ const ATTRIBUTES: [Known; 31] = [
         matches!(kind, K::ClientConnack | K::ClientConnected | K::ClientDisconnected | K::MessagePuback)
     }),
     (A::PacketId, name!("packet_id"), |kind| matches!(kind, K::MessagePuback)),
-    (A::AssignedClientId, name!("assigned_client_id"), |kind| matches!(kind, K::ClientConnack)),
+    (A::AssignedClientId, name!("assigned_client_id"), |kind| matches!(kind, K::ClientConnack | K::ClientConnected)),
     (A::CreatedAt, name!("created_at"), K::is_session),
     (A::IsPersistent, name!("is_persistent"), K::is_session),
     (A::AwaitRelTimeout, name!("await_rel_timeout"), K::is_session),
