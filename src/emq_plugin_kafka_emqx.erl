@@ -114,6 +114,8 @@ add(Registration) ->
     try
         added(added_by(Registration))
     catch
+        %% A release that does not know the hook.
+        error:Reason -> {error, Reason};
         exit:{_, {gen_server, call, _}} -> {error, no_hooks}
     end.
 

@@ -57,10 +57,7 @@ pub enum ReloadError {
     #[error("the plugin is not running")]
     Closed,
     /// A spool is opened and closed with the plugin.
-    #[error(
-        "emq.plugin.kafka.{0} cannot be changed while the plugin runs: stop and start the plugin \
-         (emqttd_ctl plugins unload, load)"
-    )]
+    #[error("emq.plugin.kafka.{0} cannot be changed while the plugin runs: stop and start the plugin")]
     Spool(&'static str),
     /// The new producer could not be opened.
     #[error(transparent)]
