@@ -135,7 +135,9 @@ every_event_takes_rules_test_() ->
      || Rule <- ["{\"key\": \"${clientid}#1\"}"],
         Event <- ["client.connected", "client.disconnected", "client.subscribe", "client.unsubscribe", "session.created",
                   "session.subscribed", "session.unsubscribed", "session.terminated", "message.publish",
-                  "message.delivered", "message.acked"]].
+                  "message.delivered", "message.acked", "client.connect", "client.connack", "session.resumed",
+                  "session.discarded", "session.takenover", "message.dropped", "delivery.dropped", "delivery.completed",
+                  "message.puback"]].
 
 %% As a conf file gives it (characters) and as the REST interface does (bytes).
 a_rule_that_is_not_ascii_is_escaped_test_() ->
