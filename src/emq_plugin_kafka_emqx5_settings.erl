@@ -57,7 +57,11 @@ prepared({error, _} = Error) ->
 %% look at the answer, and have saved it already: it stays out of use, and the log says why.
 -spec changed(Config :: map()) -> ok | {error, Text :: binary()}.
 changed(Config) ->
-    answer(use(placed(environment(Config)), whereis(emq_plugin_kafka_producer))).
+    changed(Config, whereis(emq_plugin_kafka_producer), table(code:priv_dir(?APP))).
+
+%% The code of a version that was removed is asked as long as the next one is not loaded.
+changed(_Config, undefined, {error, _Gone}) -> ok;
+changed(Config, Pid, Table) -> answer(use(placed(of_table(Table, Config)), Pid)).
 
 %% EMQX tells of a configuration, its own default for one, also before the application runs.
 use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:check/1));
@@ -93,7 +97,14 @@ in_fields(nomatch, Problem) -> Problem.
 %% The environment that a configuration makes. What it does not have has its default; what the plugin does not know is a problem.
 -spec environment(Config :: map()) -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.
 environment(Config) ->
-    {ok, Table} = file:consult(filename:join(code:priv_dir(?APP), ?TABLE)),
+    of_table(table(code:priv_dir(?APP)), Config).
+
+table({error, bad_name}) -> {error, enoent};
+table(Directory) -> file:consult(filename:join(Directory, ?TABLE)).
+
+of_table({error, Reason}, _Config) ->
+    {error, [problem("~ts of this version cannot be read: ~0tp", [?TABLE, Reason])]};
+of_table({ok, Table}, Config) ->
     Fields = [Field || {Field, _, _, _} <- Table],
     Unknown = [problem("~ts: there is no such setting", [Field]) || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
     Settings = [setting(Row, Config) || Row <- Table],

@@ -55,16 +55,21 @@ impl Flush {
         let deadline = Instant::now() + timeout;
         loop {
             let pipeline = self.pipeline.upgrade().ok_or(FlushError::Replaced)?;
+            // Before the look: what a reload takes over from the producer before is in no count while it is on its way.
+            let is_holding = pipeline.intake().is_holding();
             let left = self.look(&pipeline);
             // After the look: a producer that ends gives back what it has, and then has nothing.
             if pipeline.intake().producer().client().ending.load(Ordering::Acquire) {
                 return Err(FlushError::Replaced);
             }
-            if left == 0 {
+            if left == 0 && !is_holding {
                 return Ok(());
             }
             if Instant::now() > deadline {
                 return Err(FlushError::Timeout(left));
+            }
+            if left == 0 {
+                std::thread::sleep(LOOK / 5);
             }
         }
     }

@@ -223,6 +223,12 @@ impl Intake {
         self.closing.store(true, Ordering::Release);
     }
 
+    /// Whether records are held, and those that go before them are still to come.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.holding.load(Ordering::Acquire)
+    }
+
     /// How many records are held.
     #[must_use]
     pub fn held_count(&self) -> usize {
