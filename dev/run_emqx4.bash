@@ -8,9 +8,11 @@ node_do() { "$home/bin/emqx" "$1"; }
 
 # EMQX's own way to another port for one start, without an edit of its conf.
 borrow_port() {
-    local port
-    port=$(conf_value "$home/etc/listeners.conf" listener.tcp.external)
-    [[ -n $port ]] || port=$(conf_value "$home/etc/emqx.conf" listener.tcp.external)
+    local port file
+    # 4.3 has its listeners in a file of their own, 4.4 in emqx.conf.
+    for file in "$home"/etc/{emqx,listeners}.conf; do
+        [[ -n ${port:-} || ! -f $file ]] || port=$(conf_value "$file" listener.tcp.external)
+    done
     port=${port:-1883}
     mqtt_port=$("$here/free-port" "${port##*:}")
     [[ $mqtt_port == "${port##*:}" ]] || export EMQX_LISTENER__TCP__EXTERNAL=127.0.0.1:$mqtt_port

@@ -23,7 +23,13 @@ allowed(From, #{protocol := mqtt, peerhost := Host}, _Topic) when is_binary(From
 allowed(_From, _Headers, _Topic) -> no_wait.
 
 own_process(ClientId, #{clientid := ClientId}) -> wait;
+%% EMQX 4 keeps what unicode:characters_to_list/2 makes of it, also of one that is no UTF-8.
+own_process(ClientId, #{clientid := Characters}) when not is_binary(Characters) ->
+    own_characters(unicode:characters_to_list(ClientId, utf8), Characters);
 own_process(_ClientId, _Metadata) -> no_wait.
+
+own_characters(Characters, Characters) -> wait;
+own_characters(_Own, _Others) -> no_wait.
 
 %% Whether somebody before us has decided that the message is not published after all.
 -spec refused(Message :: term()) -> boolean().

@@ -75,23 +75,24 @@ nobody_else_is_held_up(Config) ->
               {delayed, Message, other},
               {rule, setelement(6, setelement(4, Message, <<"rule1">>), #{republish_by => <<"rule1">>, properties => #{}}), own},
               {rule_with_headers, setelement(4, Message, <<"rule1">>), own},
+              {another_client, setelement(4, Message, <<255, "other">>), own},
               {http, setelement(6, setelement(4, Message, http_api), #{properties => #{}}), other},
               {http_as_client, setelement(6, Message, #{properties => #{}}), other},
               {broker, setelement(6, setelement(4, Message, emqx_sys), #{}), other},
               {gateway, setelement(6, Message, Headers#{protocol => 'mqtt-sn'}), own},
               {no_headers, setelement(6, Message, undefined), own}],
-    [?assertEqual({Who, acknowledged}, {Who, publish_in(Process, element(4, Message), Other)}) || {Who, Other, Process} <- Others],
+    [?assertEqual({Who, acknowledged}, {Who, publish_in(Process, {generation(Config), element(4, Message)}, Other)}) || {Who, Other, Process} <- Others],
     ?assertEqual({0, 0}, {counted(wait_timeouts, Config), counted(disconnected, Config)}),
     ?assertMatch(#{waiting := 0}, emq_plugin_kafka:stats()).
 
 recorded_publishes_wait_in_their_own_process_only(Config) ->
     Messages = [Message || {_, [Message]} <- emqx_calls:calls(generation(Config), 'message.publish')],
-    Waits = [Message || Message <- Messages, allowed(own, Message) =:= wait],
+    Waits = [Message || Message <- Messages, allowed(Config, own, Message) =:= wait],
     ?assert(length(Waits) > 20),
     [?assert(element(3, Message) > 0 andalso is_map_key(peerhost, element(6, Message))) || Message <- Waits],
     ?assertEqual([], [Message || Message <- Messages -- Waits, element(3, Message) > 0, is_binary(element(4, Message)),
                                  is_map_key(proto_ver, element(6, Message))]),
-    ?assertEqual([], [Message || Message <- Messages, allowed(other, Message) =:= wait]).
+    ?assertEqual([], [Message || Message <- Messages, allowed(Config, other, Message) =:= wait]).
 
 acknowledged_means_that_kafka_has_it(Config) ->
     Topic = kafka_reader:new_topic("gate"),
@@ -128,7 +129,7 @@ a_broker_that_cannot_disconnect_is_told_of(Config) ->
     Logged = log_of(fun() -> ok = open([{<<"produce">>, <<"sync">>} | never_reached()]) end),
     ?assertMatch([_], [Line || Line <- Logged, string:find(Line, "on_failure = disconnect has no effect in this EMQX") =/= nomatch]),
     Message = message(Config, 1),
-    ?assertEqual(Message, in_process(own, element(4, Message), fun() -> emqx_broker:publish(Message) end)),
+    ?assertEqual(Message, in_process(own, {5, element(4, Message)}, fun() -> emqx_broker:publish(Message) end)),
     {ok, _} = emq_plugin_kafka:unload(),
     {ok, _} = emq_plugin_kafka_nif:close(0),
     ?assertEqual([], log_of(fun() -> ok = open([{<<"produce">>, <<"async">>} | never_reached()]) end)).
@@ -161,27 +162,27 @@ lines() ->
 several_messages_of_one_are_forwarded(Config) ->
     ok = open([{<<"produce">>, <<"sync">>} | never_reached()]),
     Messages = [message(Config, QoS) || QoS <- [0, 1, 2]],
-    ?assertEqual(Messages, in_process(own, element(4, hd(Messages)), fun() -> emqx_hooks:run_fold('message.publish', [], Messages) end)),
+    ?assertEqual(Messages, in_process(own, {5, element(4, hd(Messages))}, fun() -> emqx_hooks:run_fold('message.publish', [], Messages) end)),
     ?assertEqual({3, 0}, {counted(accepted, Config), counted(disconnected, Config)}).
 
 %% Clients.
 
 publish(Config, QoS) ->
     Message = message(Config, QoS),
-    publish_in(own, element(4, Message), Message).
+    publish_in(own, {generation(Config), element(4, Message)}, Message).
 
 %% What becomes of a PUBLISH, in the process of this client's connection or in another. Nothing is left in its mailbox.
-publish_in(Process, ClientId, Message) ->
-    outcome(in_process(Process, ClientId, fun() -> emqx_broker:publish(Message) end)).
+publish_in(Process, Mark, Message) ->
+    outcome(in_process(Process, Mark, fun() -> emqx_broker:publish(Message) end)).
 
 outcome([{_Node, _Topic, {ok, 1}}]) -> acknowledged;
 outcome(disconnect) -> not_acknowledged;
 outcome({exit, {shutdown, kafka_unavailable}}) -> not_acknowledged.
 
-in_process(Process, ClientId, Do) ->
+in_process(Process, Mark, Do) ->
     {_, Monitor} = spawn_monitor(
                      fun() ->
-                             ok = mark(Process, ClientId),
+                             ok = mark(Process, Mark),
                              Result = Do(),
                              {message_queue_len, 0} = process_info(self(), message_queue_len),
                              exit({result, Result})
@@ -191,12 +192,14 @@ in_process(Process, ClientId, Do) ->
         {'DOWN', Monitor, process, _, Reason} -> {exit, Reason}
     end.
 
-%% EMQX marks the process of a connection so, for its log.
+%% EMQX marks the process of a connection so, for its log; EMQX 4 with characters.
+mark(own, {4, ClientId}) -> mark(own, unicode:characters_to_list(ClientId, utf8));
+mark(own, {5, ClientId}) -> mark(own, ClientId);
 mark(own, ClientId) -> logger:update_process_metadata(#{clientid => ClientId, peername => "127.0.0.1:50000"});
 mark(other, _ClientId) -> ok.
 
-allowed(Process, Message) ->
-    in_process(Process, element(4, Message), fun() -> emq_plugin_kafka_emqx_gate:allowed(Message) end).
+allowed(Config, Process, Message) ->
+    in_process(Process, {generation(Config), element(4, Message)}, fun() -> emq_plugin_kafka_emqx_gate:allowed(Message) end).
 
 %% One that was recorded, with this QoS.
 message(Config, QoS) ->
