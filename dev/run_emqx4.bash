@@ -2,6 +2,8 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # of run and emq_home.bash, and for run
 # shellcheck source=dev/emqx4.bash
 source "$here/emqx4.bash"
+# shellcheck source=dev/run_conf.bash
+source "$here/run_conf.bash"
 control=$home/bin/emqx_ctl
 
 node_do() { "$home/bin/emqx" "$1"; }
@@ -17,19 +19,3 @@ borrow_port() {
     mqtt_port=$("$here/free-port" "${port##*:}")
     [[ $mqtt_port == "${port##*:}" ]] || export EMQX_LISTENER__TCP__EXTERNAL=127.0.0.1:$mqtt_port
 }
-
-install_plugin() {
-    "$here/install" "$home"
-    find_emq
-    keep_settings "$conf"
-    set_conf "$conf" emq.plugin.kafka.server "$server"
-    topic=$(conf_value "$conf" emq.plugin.kafka.topic)
-    topic=${topic:-test}
-}
-
-load_plugin() {
-    "$control" plugins load "$plugin" || true
-    "$control" plugins list
-}
-
-is_loaded() { [[ $("$control" plugins list 2>/dev/null) =~ Plugin\($plugin,[^$'\n']*active=true\) ]]; }
