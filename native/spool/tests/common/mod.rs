@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod payload;
+pub mod strace;
 pub mod trace;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The system calls of a process, as `strace -f -xx` wrote them, and the file system that a power loss would leave behind.
+//! The recorded system calls of a process, and the file system that a power loss would leave behind.
 //!
 //! The model: a file's bytes are safe when an fsync or fdatasync that began after the write has returned. Of everything
 //! else each 512-byte sector may or may not have reached the disk, in any order. Names are safe when an fsync of the
@@ -9,71 +9,22 @@ use std::path::{Path, PathBuf};
 
 use super::child::Printed;
 use super::payload::Random;
+use super::strace::{Call, Calls, Event, Outcome};
 
 const SECTOR: usize = 512;
 
-#[derive(Debug, Clone)]
-struct Call {
-    name: String,
-    args: Vec<String>,
-    result: i64,
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    Start(usize),
-    End(usize),
-}
-
 /// What was recorded.
-pub struct Trace {
-    calls: Vec<Call>,
-    events: Vec<Event>,
-}
+pub struct Trace(Calls);
 
 impl Trace {
     pub fn parse(text: &str) -> Self {
-        let mut trace = Self { calls: Vec::new(), events: Vec::new() };
-        let mut open: HashMap<&str, (usize, String)> = HashMap::new();
-        for line in text.lines() {
-            let Some((pid, rest)) = line.split_once(' ') else { continue };
-            let rest = rest.trim_start();
-            if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
-                let id = trace.start();
-                open.insert(pid, (id, begun.to_owned()));
-            } else if let Some(resumed) = rest.strip_prefix("<... ") {
-                let Some((id, begun)) = open.remove(pid) else { continue };
-                let tail = resumed.split_once("resumed>").unwrap().1;
-                trace.end(id, &(begun + tail));
-            } else if rest.contains(" = ") {
-                let id = trace.start();
-                trace.end(id, rest);
-            }
-        }
-        assert!(trace.calls.iter().any(|call| call.name == "fdatasync"), "no fdatasync in the trace");
-        trace
+        let calls = Calls::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        assert!(calls.calls.iter().any(|call| call.name == "fdatasync"), "no fdatasync in the trace");
+        Self(calls)
     }
 
     pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    fn start(&mut self) -> usize {
-        self.calls.push(Call { name: String::new(), args: Vec::new(), result: -1 });
-        self.events.push(Event::Start(self.calls.len() - 1));
-        self.calls.len() - 1
-    }
-
-    fn end(&mut self, id: usize, text: &str) {
-        let (call, result) = text.rsplit_once(" = ").unwrap();
-        let (name, args) = call.split_once('(').unwrap();
-        let args = args.trim_end().trim_end_matches(')').split(", ").map(|arg| arg.trim().to_owned()).collect();
-        let number = result.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(-1);
-        self.calls[id] = Call { name: name.to_owned(), args, result: number };
-        // The process left in the middle of it: it may have taken effect, and nobody was told.
-        if result != "?" {
-            self.events.push(Event::End(id));
-        }
+        self.0.events.len()
     }
 }
 
@@ -99,6 +50,16 @@ struct Pending {
     id: usize,
     change: Change,
     done: bool,
+}
+
+impl Pending {
+    /// A write may have written less than it was given.
+    fn ended(&mut self, result: i64) {
+        if let Change::Write(_, data) = &mut self.change {
+            data.truncate(usize::try_from(result).unwrap());
+        }
+        self.done = true;
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -132,6 +93,7 @@ impl File {
         for Pending { change, .. } in &self.pending {
             apply(&mut cache, change);
             match change {
+                Change::Write(_, data) if data.is_empty() => {}
                 Change::Write(at, data) => {
                     for sector in at / SECTOR..=(at + data.len() - 1) / SECTOR {
                         if random.below(8) < chance {
@@ -181,6 +143,15 @@ pub enum Ignore {
     Names,
 }
 
+/// What a sync that has begun makes safe when it returns.
+#[derive(Debug)]
+enum Sync {
+    /// Of this file, these changes.
+    File(usize, Vec<usize>),
+    /// The first so many changes of names.
+    Names(usize),
+}
+
 /// The machine, as the calls went by.
 pub struct Machine<'a> {
     trace: &'a Trace,
@@ -193,7 +164,9 @@ pub struct Machine<'a> {
     names: BTreeMap<PathBuf, usize>,
     safe_names: BTreeMap<PathBuf, usize>,
     pending_names: Vec<Name>,
-    covered: HashMap<usize, Vec<usize>>,
+    /// How many changes of names are safe: the first so many of all.
+    safe_changes: usize,
+    syncs: HashMap<usize, Sync>,
     output: Vec<u8>,
     /// All records up to here were in segments that have been freed.
     pub freed: u64,
@@ -214,7 +187,8 @@ impl<'a> Machine<'a> {
             names: BTreeMap::new(),
             safe_names: BTreeMap::new(),
             pending_names: Vec::new(),
-            covered: HashMap::new(),
+            safe_changes: 0,
+            syncs: HashMap::new(),
             output: Vec::new(),
             freed: 0,
             reused: 0,
@@ -228,30 +202,37 @@ impl<'a> Machine<'a> {
     /// Goes on to the event numbered `at`.
     pub fn run_to(&mut self, at: usize) {
         while self.at < at {
-            let (event, trace) = (self.trace.events[self.at].clone(), self.trace);
-            match event {
-                Event::Start(id) => self.started(id, &trace.calls[id]),
-                Event::End(id) => self.ended(id, &trace.calls[id]),
+            let Calls { calls, events } = &self.trace.0;
+            match events[self.at] {
+                Event::Start(id) => self.started(id, &calls[id]),
+                Event::End(id) => self.ended(id, &calls[id]),
             }
             self.at += 1;
         }
     }
 
     fn started(&mut self, id: usize, call: &Call) {
-        let fd = call.args.first().cloned().unwrap_or_default();
+        let fd = call.args.first().map_or("", String::as_str);
         let number = |index: usize| call.args[index].parse::<usize>().unwrap();
-        let file = self.fds.get(&fd).copied();
+        let file = self.fds.get(fd).copied();
         let change = match (call.name.as_str(), file) {
             ("pwrite64", Some(_)) => Change::Write(number(3), unhex(&call.args[1])),
             ("ftruncate", Some(_)) => Change::Resize(number(1)),
             ("fallocate", Some(_)) => Change::Grow(number(2) + number(3)),
             ("fdatasync" | "fsync", Some(file)) => {
                 let done = self.files[file].pending.iter().filter(|pending| pending.done);
-                self.covered.insert(id, done.map(|pending| pending.id).collect());
+                let covered = done.map(|pending| pending.id).collect();
+                self.syncs.insert(id, Sync::File(file, covered));
                 return;
             }
-            ("fsync", None) if self.dirs.contains(&fd) => {
-                self.covered.insert(id, vec![self.pending_names.len()]);
+            ("fsync", None) if self.dirs.iter().any(|dir| dir == fd) => {
+                self.syncs.insert(id, Sync::Names(self.safe_changes + self.pending_names.len()));
+                return;
+            }
+            // The number is free before the call returns: another thread may have it already.
+            ("close", _) => {
+                self.fds.remove(fd);
+                self.dirs.retain(|dir| dir != fd);
                 return;
             }
             _ => return,
@@ -260,30 +241,33 @@ impl<'a> Machine<'a> {
     }
 
     fn ended(&mut self, id: usize, call: &Call) {
-        assert!(call.result >= 0 || call.name == "openat" || call.name == "close", "a call failed: {call:?}");
-        let fd = call.args.first().cloned().unwrap_or_default();
+        let result = match &call.outcome {
+            Outcome::Returned(result) => *result,
+            Outcome::Failed(_) if matches!(call.name.as_str(), "openat" | "close") => return,
+            outcome => panic!("a call of the traced process failed, and not by a power loss: {outcome:?} of {call:?}"),
+        };
+        let fd = call.args.first().map_or("", String::as_str);
         match call.name.as_str() {
-            "openat" if call.result >= 0 => self.opened(call),
-            "close" => {
-                self.fds.remove(&fd);
-                self.dirs.retain(|dir| *dir != fd);
-            }
-            "write" if fd == "1" => self.output.extend(unhex(&call.args[1])),
+            "openat" => self.opened(call, result),
+            "write" if fd == "1" => self.output.extend(&unhex(&call.args[1])[..usize::try_from(result).unwrap()]),
             "rename" => self.renamed(path_of(&call.args[0]), path_of(&call.args[1])),
             "unlink" if path_of(&call.args[0]).starts_with(&self.dir) => {
                 self.change_names(Name::Unlink(path_of(&call.args[0])));
             }
-            "fdatasync" | "fsync" => self.synced(id, &fd),
+            "fdatasync" | "fsync" => self.synced(id),
             _ => {
                 for file in &mut self.files {
-                    file.pending.iter_mut().filter(|pending| pending.id == id).for_each(|pending| pending.done = true);
+                    file.pending
+                        .iter_mut()
+                        .filter(|pending| pending.id == id)
+                        .for_each(|pending| pending.ended(result));
                 }
             }
         }
     }
 
-    fn opened(&mut self, call: &Call) {
-        let (path, fd) = (path_of(&call.args[1]), call.result.to_string());
+    fn opened(&mut self, call: &Call, fd: i64) {
+        let (path, fd) = (path_of(&call.args[1]), fd.to_string());
         if path == self.dir {
             self.dirs.push(fd);
         } else if path.starts_with(&self.dir) {
@@ -309,20 +293,24 @@ impl<'a> Machine<'a> {
         self.pending_names.push(name);
     }
 
-    fn synced(&mut self, id: usize, fd: &str) {
-        let Some(covered) = self.covered.remove(&id) else { return };
-        if let Some(file) = self.fds.get(fd) {
-            let File { safe, pending } = &mut self.files[*file];
-            if self.ignore != Ignore::Files {
+    fn synced(&mut self, id: usize) {
+        match self.syncs.remove(&id) {
+            Some(Sync::File(file, covered)) if self.ignore != Ignore::Files => {
+                let File { safe, pending } = &mut self.files[file];
                 for pending in pending.iter().filter(|pending| covered.contains(&pending.id)) {
                     apply(safe, &pending.change);
                 }
                 pending.retain(|pending| !covered.contains(&pending.id));
             }
-        } else if self.ignore != Ignore::Names {
-            for name in self.pending_names.drain(..covered[0]) {
-                rename(&mut self.safe_names, &name);
+            Some(Sync::Names(changes)) if self.ignore != Ignore::Names => {
+                // Another sync may have made some of them safe meanwhile.
+                let new = changes.saturating_sub(self.safe_changes);
+                for name in self.pending_names.drain(..new) {
+                    rename(&mut self.safe_names, &name);
+                }
+                self.safe_changes += new;
             }
+            _ => {}
         }
     }
 
