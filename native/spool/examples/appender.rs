@@ -94,7 +94,7 @@ fn run(spool: &Spool, first: u64, count: u64) {
                 std::thread::sleep(Duration::from_micros(random.below(3000)));
             }
         }
-        done.store(true, Ordering::Relaxed);
+        done.store(true, Ordering::Release);
     });
 }
 
@@ -103,9 +103,8 @@ fn acknowledge(spool: &Spool, done: &AtomicBool, seed: u64) {
     let mut reader = spool.reader().unwrap();
     let mut batch = Batch::default();
     let mut open: Vec<(u64, u64)> = Vec::new();
-    let mut last_round = false;
-    while !last_round {
-        last_round = done.load(Ordering::Relaxed);
+    // Until all that was appended has been read: how far it gets must not depend on who is given the processor.
+    while !done.load(Ordering::Acquire) || spool.stats().records > open.len() as u64 {
         let read = reader.read(&mut batch, Duration::from_millis(2));
         if let Err(error) = &read {
             println!("notice read {error}");
