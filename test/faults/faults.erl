@@ -16,10 +16,11 @@
 %%   settings    fun(Mode) -> further lines of the plugin's configuration, keys without their prefix
 %%   partitions  of the topic (3), or none: it is not created;  boot: auto (default) or manual, the scenario starts the broker itself
 %%   named       true: runs only when it is named (the soak)
+%%   one_node    why it does not run against a cluster
 %%   limit_s     after so long it has failed (300)
 -type about() :: #{number := pos_integer(), title := string(), modes := [faults_rig:mode()], quick => [faults_rig:mode()],
                    settings => fun((faults_rig:mode()) -> [{string(), iodata()}]), partitions => pos_integer() | none,
-                   boot => auto | manual, named => boolean(), limit_s => pos_integer()}.
+                   boot => auto | manual, named => boolean(), one_node => string(), limit_s => pos_integer()}.
 %%   evidence    what shows that the fault happened, and whether it was seen
 %%   the rest    what the oracle allows, see faults_oracle:allowed(), and which topics are read, see faults_rig:observe/1
 -type outcome() :: #{evidence := [{boolean(), iodata()}], topics => [string()], dead => [string()],
@@ -36,59 +37,68 @@ main() ->
     halt(started(init:get_plain_arguments())).
 
 started(["--list"]) ->
-    [io:format("~2b  ~-18s ~s  [~s]~s~n", [N, name(M), Title, modes(Modes), quick(About)])
-     || {M, #{number := N, title := Title, modes := Modes} = About} <- scenarios()],
+    [io:format("~2b  ~-18s ~ts  [~s]~s~s~n", [N, faults_choice:name(M), Title, modes(Modes), quick(About), one_node(About)])
+     || {M, #{number := N, title := Title, modes := Modes} = About} <- faults_choice:scenarios()],
     0;
+started(["--docs"]) ->
+    faults_report:docs();
 started(Args) ->
-    Runs = chosen(Args),
-    judged(eunit:test(faults_oracle_tests), Runs, Args).
+    asked(faults_choice:options(Args)).
 
-judged(error, _Runs, _Args) ->
-    io:format(standard_error, "faults: the oracle fails its own tests~n", []),
+asked({error, Why}) -> refused(Why);
+asked(Options) -> chosen(faults_choice:runs(Options), Options).
+
+chosen({error, Why}, _Options) -> refused(Why);
+chosen([], #{resume := true, kafka := Kafka}) -> over(Kafka);
+chosen(Runs, Options) -> judged(eunit:test([faults_oracle_tests, faults_table_tests]), Runs, Options).
+
+refused(Why) ->
+    io:format(standard_error, "faults: ~ts~n", [Why]),
+    2.
+
+over(Kafka) ->
+    io:format("everything that was asked for has a result on this commit~n", []),
+    faults_report:total(faults_results:all(Kafka), 0, faults_report:write(Kafka)).
+
+judged(error, _Runs, _Options) ->
+    io:format(standard_error, "faults: the suite fails its own tests~n", []),
     1;
-judged(ok, Runs, Args) ->
-    ok = faults_rig:install(),
+judged(ok, Runs, #{kafka := Kafka} = Options) ->
+    ok = begin_anew(Options),
+    ok = faults_rig:install(Kafka),
     Start = erlang:monotonic_time(second),
-    Results = lists:foldl(fun({Module, About, Mode}, Before) ->
-                                  SoFar = Before ++ [report(run(Module, About, Mode))],
-                                  _ = faults_report:write(SoFar, erlang:monotonic_time(second) - Start, Args),
-                                  SoFar
-                          end, [], Runs),
+    Results = [ran(Run, {Index, length(Runs)}, Options) || {Index, Run} <- lists:enumerate(Runs)],
     ok = faults_rig:uninstall(),
-    faults_report:total(Results, erlang:monotonic_time(second) - Start, Args).
+    faults_report:total(Results, erlang:monotonic_time(second) - Start, written(Results, Options)).
+
+%% The whole, from the beginning; a part, a name or what is left adds to what there is.
+begin_anew(#{what := all, part := {1, 1}, resume := false, kafka := Kafka}) -> faults_results:begin_anew(Kafka);
+begin_anew(_) -> ok.
+
+%% Written after each, so that a run that is ended leaves its results and tables.
+ran({Module, About, Mode}, Place, Options) ->
+    Result = report(Place, run(Module, About, Mode)),
+    ok = kept(Result, Options),
+    Result.
+
+%% The quick subset is a test of the plugin, and of the suite; its faults are shorter than those of a whole run.
+kept(_Result, #{what := quick}) ->
+    ok;
+kept(Result, #{kafka := Kafka}) ->
+    ok = faults_results:add(Kafka, Result),
+    _ = faults_report:write(Kafka),
+    ok.
+
+written(Results, #{what := quick}) -> faults_report:write_quick(Results);
+written(_Results, #{kafka := Kafka}) -> faults_report:write(Kafka).
 
 modes(Modes) -> lists:join(" ", [atom_to_list(Mode) || Mode <- Modes]).
 
 quick(#{quick := Modes}) -> [" quick: ", modes(Modes)];
 quick(_) -> "".
 
-%% By number; every module of that name in the folder of this one.
-scenarios() ->
-    Files = filelib:wildcard(filename:join(filename:dirname(code:which(?MODULE)), "scenario_*.beam")),
-    Modules = [list_to_atom(filename:basename(File, ".beam")) || File <- Files],
-    lists:sort(fun({_, #{number := A}}, {_, #{number := B}}) -> A =< B end, [{M, M:about()} || M <- Modules]).
-
-name(Module) -> "scenario_" ++ Name = atom_to_list(Module), Name.
-
-%% NAME or NAME:MODE or a number; --quick for the subset; nothing for all.
-chosen([]) ->
-    [{M, About, Mode} || {M, #{modes := Modes} = About} <- scenarios(), not maps:get(named, About, false), Mode <- Modes];
-chosen(["--quick"]) ->
-    [{M, About, Mode} || {M, About} <- scenarios(), Mode <- maps:get(quick, About, [])];
-chosen(Names) ->
-    lists:append([named(string:split(Name, ":"), Name) || Name <- Names]).
-
-named([Name | Mode], Asked) ->
-    Found = [{M, About, Some} || {M, #{number := N, modes := Modes} = About} <- scenarios(),
-                                 Name =:= name(M) orelse Name =:= integer_to_list(N), Some <- Modes,
-                                 Mode =:= [] orelse Mode =:= [atom_to_list(Some)]],
-    some(Found, Asked).
-
-some([], Asked) ->
-    io:format(standard_error, "faults: there is no scenario ~s; dev/faults --list has them~n", [Asked]),
-    halt(2);
-some(Found, _Asked) ->
-    Found.
+one_node(#{one_node := Why}) -> [" one node: ", Why];
+one_node(_) -> "".
 
 %% In a process of its own, so that what it leaves behind goes with it.
 run(Module, #{number := Number, title := Title} = About, Mode) ->
@@ -103,12 +113,13 @@ run(Module, #{number := Number, title := Title} = About, Mode) ->
                      broken(not_over_in_time)
              end,
     Ended = ended(Result),
-    Ended#{name => name(Module), number => Number, title => Title, mode => Mode,
+    Ended#{name => faults_choice:name(Module), number => Number, title => Title, mode => Mode,
+           finished => calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
            seconds => (erlang:monotonic_time(millisecond) - Start) / 1000}.
 
 attempt(Module, About, Mode) ->
     try
-        ok = faults_rig:up(name(Module), Mode, About),
+        ok = faults_rig:up(faults_choice:name(Module), Mode, About),
         Outcome = Module:run(Mode),
         Verdict = faults_oracle:judge(faults_rig:observe(Outcome), Outcome),
         Verdict#{evidence => [{Seen, iolist_to_binary(Text)} || {Seen, Text} <- maps:get(evidence, Outcome)]}
@@ -125,7 +136,7 @@ ended(Result) ->
     ok = faults_rig:down(),
     Result#{log => Log}.
 
-report(Result) ->
+report(Place, Result) ->
     Passed = faults_report:passed(Result),
-    faults_report:line(Result),
+    faults_report:line(Place, Result),
     Result#{passed => Passed}.

@@ -1,17 +1,17 @@
-%% What the suite tells: a line for each run, the table in _build/faults/results.md, the total.
+%% What the suite tells: a line for each run, the tables, and the total.
 -module(faults_report).
 
--export([line/1, passed/1, write/3, total/3]).
+-export([line/2, passed/1, write/1, write_quick/1, rows/1, total/3, docs/0]).
 
 -spec passed(map()) -> boolean().
 passed(#{problems := [], evidence := [_ | _] = Evidence}) -> lists:all(fun({Seen, _}) -> Seen end, Evidence);
 passed(_) -> false.
 
 %% @doc Printed when a run is over. The end of the broker's log goes with one that failed.
--spec line(map()) -> ok.
-line(#{number := Number, name := Name, mode := Mode, seconds := Seconds} = Result) ->
-    io:format("~s ~2b ~s [~s] ~s (~.1f s)~n", [mark(Result), Number, Name, Mode, numbers(Result), Seconds]),
-    [io:format("        evidence~s: ~s~n", [seen(Seen), Text]) || {Seen, Text} <- maps:get(evidence, Result)],
+-spec line({Index :: pos_integer(), Of :: pos_integer()}, map()) -> ok.
+line({Index, Of}, #{number := Number, name := Name, mode := Mode, seconds := Seconds} = Result) ->
+    io:format("~s ~2b ~s [~s] ~s (~.1f s; ~b of ~b)~n", [mark(Result), Number, Name, Mode, numbers(Result), Seconds, Index, Of]),
+    [io:format("        evidence~s: ~ts~n", [seen(Seen), Text]) || {Seen, Text} <- maps:get(evidence, Result)],
     [io:format("        PROBLEM: ~ts~n", [Problem]) || Problem <- maps:get(problems, Result)],
     failed(passed(Result), Result).
 
@@ -39,46 +39,107 @@ numbers(_) ->
 lost(Lost) when map_size(Lost) =:= 0 -> "0";
 lost(Lost) -> lists:join(" ", [[Reason, "=", integer_to_list(N)] || {Reason, N} <- lists:sort(maps:to_list(Lost))]).
 
-%% @doc Writes the table of what has run so far, so that a run that is ended early leaves one, too.
--spec write([map()], non_neg_integer(), [string()]) -> {file:filename(), Total :: iodata(), Failed :: non_neg_integer()}.
-write(Results, Seconds, Args) ->
-    Failed = length([R || #{passed := false} = R <- Results]),
-    Total = io_lib:format("~b passed, ~b failed, in ~b s", [length(Results) - Failed, Failed, Seconds]),
-    File = filename:join(os:getenv("FAULTS_DIR"), "results.md"),
-    ok = file:write_file(File, unicode:characters_to_binary(table(Results, Total, Args))),
-    {File, Total, Failed}.
+%%% The tables
 
-%% @doc 'N passed, N failed', and where the table is. The runner's exit code: nothing run is no success.
--spec total([map()], non_neg_integer(), [string()]) -> 0 | 1.
-total(Results, Seconds, Args) ->
-    {File, Total, Failed} = write(Results, Seconds, Args),
-    io:format("~n~s (table: ~s)~n", [Total, File]),
+%% @doc Writes the tables of all that has a result on this commit: results.csv and summary.md; where they are.
+-spec write(faults_results:kafka()) -> file:filename().
+write(Kafka) ->
+    write(faults_results:directory(Kafka), rows(Kafka)).
+
+%% @doc The same of these results, which are kept nowhere else.
+-spec write_quick([map()]) -> file:filename().
+write_quick(Results) ->
+    write(filename:join(os:getenv("FAULTS_DIR"), "quick"),
+          [maps:merge(#{commit => os:getenv("FAULTS_COMMIT"), kafka => single, number => Number, scenario => Name, title => Title, mode => Mode},
+                      cells(Result))
+           || #{number := Number, name := Name, title := Title, mode := Mode} = Result <- Results]).
+
+write(Directory, Rows) ->
+    Csv = filename:join(Directory, "results.csv"),
+    ok = filelib:ensure_dir(Csv),
+    ok = file:write_file(Csv, unicode:characters_to_binary(faults_table:csv(Rows))),
+    ok = file:write_file(filename:join(Directory, "summary.md"), unicode:characters_to_binary(faults_summary:markdown(Rows))),
+    Csv.
+
+%% @doc A row for each scenario and mode that there is, in their order, whether it has run or not.
+-spec rows(faults_results:kafka()) -> [map()].
+rows(Kafka) ->
+    Results = maps:from_list([{{Name, Mode}, Result} || #{name := Name, mode := Mode} = Result <- faults_results:all(Kafka)]),
+    OneNode = maps:from_list([{Module, Why} || {Module, _, Why} <- faults_choice:left_out(Kafka)]),
+    [row(About, Mode, faults_choice:name(Module), maps:get(Module, OneNode, none), Results, Kafka)
+     || {Module, #{modes := Modes} = About} <- faults_choice:scenarios(), Mode <- Modes,
+        shown(About, maps:is_key({faults_choice:name(Module), Mode}, Results))].
+
+%% What must be named, and was not, is not missed.
+shown(#{named := true}, HasResult) -> HasResult;
+shown(_About, _HasResult) -> true.
+
+row(#{number := Number, title := Title}, Mode, Name, OneNode, Results, Kafka) ->
+    Row = #{commit => os:getenv("FAULTS_COMMIT"), kafka => Kafka, number => Number, scenario => Name, title => Title, mode => Mode},
+    maps:merge(Row, result(OneNode, maps:get({Name, Mode}, Results, none))).
+
+result(none, none) -> #{result => missing};
+result(none, Result) -> cells(Result);
+result(Why, _) -> #{result => not_run, evidence => Why}.
+
+cells(#{passed := Passed, evidence := Evidence, problems := Problems} = Result) ->
+    Verdict = [{Column, maps:get(Key, Result)}
+               || {Key, Column} <- [{acked, acknowledged}, {kafka, in_kafka}, {dead, dead_lettered}, {missing, missing},
+                                    {duplicates, duplicates}, {resent, sent_again}, {order_breaks, order_breaks}, {samples, samples}],
+                  is_map_key(Key, Result)],
+    Kept = maps:merge(#{attempts => 1, failed_attempts => 0, finished => ""}, maps:with([seconds, finished, attempts, failed_attempts], Result)),
+    maps:merge(Kept#{result => result(Passed), evidence => lists:join("; ", [[Text, seen(Seen)] || {Seen, Text} <- Evidence]),
+                     problems => lists:join("; ", Problems), lost_by_reason => lost(maps:get(lost_by, Result, #{}))},
+               maps:from_list(Verdict)).
+
+result(true) -> passed;
+result(false) -> failed.
+
+%% @doc 'N passed, N failed', and where the tables are. The runner's exit code: nothing run is no success.
+-spec total([map()], non_neg_integer(), file:filename()) -> 0 | 1.
+total(Results, Seconds, File) ->
+    Failed = [[Name, ":", atom_to_list(Mode), " "] || #{passed := false, name := Name, mode := Mode} <- Results],
+    io:format("~n~b passed, ~b failed, in ~b s ~s(tables: ~s)~n",
+              [length(Results) - length(Failed), length(Failed), Seconds, Failed, filename:dirname(File)]),
     exit_code(Failed, Results).
 
-exit_code(0, [_ | _]) -> 0;
+exit_code([], [_ | _]) -> 0;
 exit_code(_, _) -> 1.
 
-table(Results, Total, Args) ->
-    ["# Fault suite\n\n",
-     "Written by `dev/faults", [[" ", Arg] || Arg <- Args], "` on ", calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
-     ", commit ", os:getenv("FAULTS_COMMIT", "unknown"), ", ", os:getenv("FAULTS_BROKER", "the stand-in broker"), ".\n\n",
-     "Acknowledged: messages for which a publisher got a PUBACK. Missing: of those, how many are neither in Kafka nor in the "
-     "dead-letter topic. Duplicates: records beyond the first of a message; in brackets what publishers themselves sent again.\n\n",
-     "| | scenario | mode | acknowledged | in Kafka | dead-lettered | missing | dropped or failed, by reason | duplicates | order breaks "
-     "| samples | s | evidence |\n|---|---|---|--:|--:|--:|--:|---|--:|--:|--:|--:|---|\n",
-     [row(Result) || Result <- Results], "\n", Total, "\n"].
+%%% The documents
 
-row(#{number := Number, title := Title, mode := Mode, seconds := Seconds, evidence := Evidence, problems := Problems} = Result) ->
-    Cells = [[word(passed(Result)), " ", integer_to_list(Number)], Title, atom_to_list(Mode) | columns(Result)]
-        ++ [io_lib:format("~.1f", [Seconds]),
-            lists:join("; ", [[Text, seen(Seen)] || {Seen, Text} <- Evidence] ++ [["PROBLEM: ", cell(P)] || P <- Problems])],
-    ["| ", lists:join(" | ", Cells), " |\n"].
+%% @doc Writes docs/FAULTS.md and docs/faults.csv of the runs of this commit; 1 where one is not whole, or something failed.
+-spec docs() -> 0 | 1.
+docs() ->
+    Docs = filename:join(os:getenv("PROJECT_ROOT"), "docs"),
+    Rows = [{Kafka, rows(Kafka)} || Kafka <- faults_results:kafkas()],
+    All = lists:append([R || {_, R} <- Rows]),
+    ok = file:write_file(filename:join(Docs, "faults.csv"), unicode:characters_to_binary(faults_table:csv(All))),
+    ok = file:write_file(filename:join(Docs, "FAULTS.md"), unicode:characters_to_binary([opening(All) | [chapter(K, R) || {K, R} <- Rows]])),
+    Bad = [[Scenario, " [", atom_to_list(Mode), "], ", atom_to_list(Kafka), ": ", atom_to_list(Result), "\n"]
+           || #{scenario := Scenario, mode := Mode, kafka := Kafka, result := Result} <- All, Result =:= failed orelse Result =:= missing],
+    io:format("docs/FAULTS.md and docs/faults.csv are written~n~ts", [Bad]),
+    min(1, length(Bad)).
 
-columns(#{acked := Acked, kafka := Kafka, dead := Dead, missing := Missing, lost_by := Lost, duplicates := Duplicates,
-          order_breaks := Breaks, samples := Samples, resent := Resent}) ->
-    [integer_to_list(Acked), integer_to_list(Kafka), integer_to_list(Dead), integer_to_list(Missing), lost(Lost),
-     io_lib:format("~b (~b)", [Duplicates, Resent]), integer_to_list(Breaks), integer_to_list(Samples)];
-columns(_) ->
-    lists:duplicate(8, "").
+opening(Rows) ->
+    Times = lists:sort([Finished || #{finished := [_ | _] = Finished} <- Rows]),
+    ["# What came of the fault suite\n\n"
+     "One run of all scenarios, in all modes, on commit `", os:getenv("FAULTS_COMMIT"), "`, with ", os:getenv("FAULTS_BROKER", "the stand-in broker"),
+     period(Times), ".\n"
+     "[faults.csv](faults.csv) has a row for each scenario, mode and Kafka, with the evidence.\n"
+     "`dev/faults --docs` wrote this page. [test/faults/README.md](../test/faults/README.md) tells how the suite works.\n\n"
+     "Modes: `async_off` (async, the spool off), `async` (the spool takes what memory does not), `always`, `durable`, `sync`.\n\n"
+     "- Acknowledged: messages for which a publisher got a PUBACK.\n"
+     "- Missing: acknowledged messages that are neither in Kafka nor in the dead-letter topic. A run fails unless its fault and mode allow them:\n"
+     "  they are counted as dropped or failed, one for one; or they died with the VM's memory in `async`; or a stopped plugin had no hooks.\n"
+     "- Sent again: what publishers themselves sent twice. Other duplicates: records beyond those; a run fails unless its fault explains them.\n"
+     "- Order breaks: records of one client that arrived out of order.\n"].
 
-cell(Text) -> binary:replace(binary:replace(Text, <<"|">>, <<"/">>, [global]), <<"\n">>, <<" ">>, [global]).
+period([]) -> "";
+period(Times) -> [", from ", hd(Times), " to ", lists:last(Times)].
+
+chapter(Kafka, Rows) ->
+    ["\n## ", heading(Kafka), "\n\n", faults_summary:markdown(Rows)].
+
+heading(single) -> "One Kafka node, behind a proxy";
+heading(cluster) -> "Three Kafka nodes whose partitions change leaders all the time".

@@ -2,7 +2,7 @@
 %% counters. There is one rig at a time; its state is an ETS table, and its functions run in the scenario's process.
 -module(faults_rig).
 
--export([install/0, uninstall/0, up/3, down/0, observe/1, broker/2]).
+-export([install/1, uninstall/0, up/3, down/0, observe/1, broker/2]).
 -export([boot/0, boot/1, boot/2, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
 -export([load/1, finish/1, stats/0, in_flight/0, most/1, backlog/0, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
@@ -20,8 +20,8 @@
 %%% Once for all runs
 
 %% @doc Builds the broker (EMQ_HOME: takes a copy of that release), installs the plugin, starts Kafka and the proxy.
--spec install() -> ok.
-install() ->
+-spec install(faults_results:kafka()) -> ok.
+install(single) ->
     ?RIG = ets:new(?RIG, [named_table, public]),
     Home = broker("emqttd", os:getenv("EMQ_HOME", "")),
     [_, Port] = string:lexemes(os:getenv("KAFKA_VIA"), ":"),
