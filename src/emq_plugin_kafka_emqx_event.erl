@@ -88,22 +88,18 @@ subscriptions(Hook, Client, Topics, Properties) ->
 
 %% #message{}, that of 5.x with one field more.
 message({message, Id, QoS, From, Flags, Headers, Topic, Payload, Timestamp}) ->
-    {publish, name(From), text(emq_plugin_kafka_emqx_extra:field(username, Headers)), Topic, Payload, QoS, flag(dup, Flags),
-     flag(retain, Flags), id(Id), milliseconds(Timestamp)};
+    {publish, emq_plugin_kafka_event:name(From), text(emq_plugin_kafka_emqx_extra:field(username, Headers)), Topic, Payload, QoS, flag(dup, Flags),
+     flag(retain, Flags), emq_plugin_kafka_event:id(Id), timestamp(Timestamp)};
 message({message, Id, QoS, From, Flags, Headers, Topic, Payload, Timestamp, _Extra}) ->
     message({message, Id, QoS, From, Flags, Headers, Topic, Payload, Timestamp});
 message(_) ->
     bad_event.
 
-%% A part of the broker has an atom for its name, a client a binary.
-name(undefined) -> undefined;
-name(Name) when is_atom(Name) -> atom_to_binary(Name, utf8);
-name(Name) -> Name.
-
 flag(Name, Flags) -> emq_plugin_kafka_emqx_extra:field(Name, Flags) =:= true.
 
-id(Id) when is_binary(Id), byte_size(Id) =:= 16 -> Id;
-id(_) -> undefined.
+%% What a rule or another plugin has set may lie before 1970.
+timestamp(Timestamp) when is_integer(Timestamp), Timestamp >= -(1 bsl 63), Timestamp < 1 bsl 63 -> Timestamp;
+timestamp(_) -> undefined.
 
 milliseconds(Timestamp) when is_integer(Timestamp), Timestamp >= 0, Timestamp < 1 bsl 63 -> Timestamp;
 milliseconds(_) -> undefined.
@@ -121,7 +117,7 @@ client(Client, Connection) ->
 number(Number, Max) when is_integer(Number), Number >= 0 -> min(Number, Max);
 number(_, _Max) -> 0.
 
-client_id(Client) -> name(emq_plugin_kafka_emqx_extra:field(clientid, Client)).
+client_id(Client) -> emq_plugin_kafka_event:name(emq_plugin_kafka_emqx_extra:field(clientid, Client)).
 
 username(Client) -> text(emq_plugin_kafka_emqx_extra:field(username, Client)).
 

@@ -5,10 +5,10 @@
 %% The generation told apart here is EMQ 2.3; the others are in emq_plugin_kafka_emqx_event.
 -module(emq_plugin_kafka_event).
 
--export([from_hook/2, reason/1]).
+-export([from_hook/2, reason/1, name/1, id/1]).
 -export_type([event/0]).
 
-%% What is written `term()` here comes from the broker as it is; the NIF checks it.
+%% What is written `term()` here comes from the broker as it is; the NIF checks it. A payload is a binary or an io list.
 -type event() :: publish()
                | {received, Hook :: atom(), ClientId :: term(), Username :: term(), publish()}
                | {connected, ConnAck :: term(), client()}
@@ -34,38 +34,47 @@
 from_hook('message.publish', [Message]) ->
     message(Message);
 from_hook('message.delivered', [ClientId, Username, Message]) ->
-    {received, 'message.delivered', ClientId, Username, message(Message)};
+    {received, 'message.delivered', name(ClientId), Username, message(Message)};
 from_hook('message.acked', [ClientId, Username, Message]) ->
-    {received, 'message.acked', ClientId, Username, message(Message)};
+    {received, 'message.acked', name(ClientId), Username, message(Message)};
 from_hook('client.connected', [ConnAck, Client]) ->
     {connected, ConnAck, client(Client)};
 from_hook('client.disconnected', [Reason, Client]) ->
     {disconnected, reason(Reason), client(Client)};
 %% One SUBSCRIBE or UNSUBSCRIBE, several topics.
 from_hook(Hook, [ClientId, Username, TopicTable]) when Hook =:= 'client.subscribe'; Hook =:= 'client.unsubscribe' ->
-    {subscriptions, Hook, ClientId, Username, TopicTable};
+    {subscriptions, Hook, name(ClientId), Username, TopicTable};
 from_hook(Hook, [ClientId, Username, TopicOpts]) when Hook =:= 'session.subscribed'; Hook =:= 'session.unsubscribed' ->
-    {subscriptions, Hook, ClientId, Username, [TopicOpts]};
+    {subscriptions, Hook, name(ClientId), Username, [TopicOpts]};
 from_hook('session.created', [ClientId, Username]) ->
-    {session, 'session.created', ClientId, Username, undefined};
+    {session, 'session.created', name(ClientId), Username, undefined};
 from_hook('session.terminated', [ClientId, Username, Reason]) ->
-    {session, 'session.terminated', ClientId, Username, reason(Reason)};
+    {session, 'session.terminated', name(ClientId), Username, reason(Reason)};
 from_hook(_Hook, _Args) ->
     bad_event.
 
 message({mqtt_message, Id, _PacketId, From, Topic, QoS, _Flags, Retain, Dup, _Sys, _Headers, Payload, Timestamp}) ->
     {ClientId, Username} = publisher(From),
-    {publish, ClientId, Username, Topic, Payload, QoS, flag(Dup), flag(Retain), Id, milliseconds(Timestamp)};
+    {publish, ClientId, Username, Topic, Payload, QoS, flag(Dup), flag(Retain), id(Id), milliseconds(Timestamp)};
 message(_) ->
     bad_event.
 
 %% A client's message, one of a part of the broker (an atom), or one of its HTTP interface (a client id alone).
 publisher({ClientId, Username}) ->
-    {ClientId, Username};
-publisher(Part) when is_atom(Part) ->
-    {atom_to_binary(Part, utf8), undefined};
-publisher(ClientId) ->
-    {ClientId, undefined}.
+    {name(ClientId), Username};
+publisher(Name) ->
+    {name(Name), undefined}.
+
+%% A part of a broker has an atom for its name, a client a binary; empty where there is none.
+-spec name(Name :: term()) -> term().
+name(undefined) -> <<>>;
+name(Name) when is_atom(Name) -> atom_to_binary(Name, utf8);
+name(Name) -> Name.
+
+%% What another plugin gave for the id of a message need not be one of the broker's.
+-spec id(Id :: term()) -> <<_:128>> | undefined.
+id(<<_:128>> = Id) -> Id;
+id(_) -> undefined.
 
 %% The HTTP interface lets through whatever its JSON had, and many write 0 and 1 there.
 flag(0) -> false;
@@ -74,7 +83,7 @@ flag(Flag) -> Flag.
 
 client({mqtt_client, ClientId, _Pid, Username, {Host, Port}, CleanSession, ProtoVer, KeepAlive, WillTopic, _WsHeaders,
         _Mountpoint, ConnectedAt}) ->
-    {client, ClientId, Username, host(inet:ntoa(Host)), Port, ProtoVer, KeepAlive, CleanSession, WillTopic,
+    {client, name(ClientId), Username, host(inet:ntoa(Host)), Port, ProtoVer, KeepAlive, CleanSession, WillTopic,
      milliseconds(ConnectedAt)};
 client(_) ->
     bad_event.

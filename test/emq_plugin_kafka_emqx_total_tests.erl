@@ -10,6 +10,7 @@
 -define(CASES, 10000).
 %% Terms within terms take the generator long.
 -define(ARBITRARY, 200).
+-define(TYPED, 2000).
 -define(HOOKS, ['client.connect', 'client.connack', 'client.connected', 'client.disconnected', 'client.subscribe',
                 'client.unsubscribe', 'session.created', 'session.subscribed', 'session.unsubscribed', 'session.resumed',
                 'session.discarded', 'session.terminated', 'message.publish', 'message.delivered', 'message.acked',
@@ -20,6 +21,8 @@ total_test_() ->
       fun(Calls) ->
               [{title(Generation, Settings, "recorded calls are never bad events"), {timeout, 120, fun() -> recorded(Calls) end}},
                {title(Generation, Settings, "one position of a recorded call mutated"), {timeout, 120, fun() -> holds(mutated(Calls), ?CASES) end}},
+               {title(Generation, Settings, "calls by the broker's types are never bad events"),
+                {timeout, 120, fun() -> holds(typed(Generation), ?TYPED) end}},
                {title(Generation, Settings, "arbitrary terms everywhere"), {timeout, 120, fun() -> holds(arbitrary(Calls), ?ARBITRARY) end}}]
       end}
      || Generation <- [4, 5], Settings <- [[], [{<<"produce">>, <<"sync">>}, {<<"produce_timeout">>, <<"0">>}]]].
@@ -71,6 +74,16 @@ mutated(Calls) ->
     Ours = [Call || {Hook, _} = Call <- Calls, lists:member(Hook, ?HOOKS)],
     ?FORALL({Call, Term}, {oneof(Ours), mutations:nasty()},
             ?FORALL(Mutated, mutations:mutation(Call, Term), contract_kept(Mutated))).
+
+typed(Generation) ->
+    ?FORALL(Call, broker_types:call(Generation), begin
+                                                   Before = bad_events(),
+                                                   contract_kept(Call) andalso bad_events() =:= Before
+                                               end).
+
+bad_events() ->
+    #{dropped_by := #{bad_event := Count}} = emq_plugin_kafka:stats(),
+    Count.
 
 %% As many arguments as the broker gives.
 arbitrary(Calls) ->

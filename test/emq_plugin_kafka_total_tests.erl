@@ -57,6 +57,11 @@ total_test_() ->
      [{"recorded calls are never bad events", fun recorded_calls_are_no_bad_events/0},
       {"$SYS messages become no records", fun sys_messages_become_no_records/0},
       {"one position of a recorded call mutated", {timeout, 120, fun() -> holds(prop_mutated()) end}},
+      {"calls by the broker's types are never bad events", {timeout, 120, fun() -> holds(prop_typed()) end}},
+      {"a payload is a binary or an io list", {timeout, 120, fun() -> holds(prop_payload()) end}},
+      {"a payload that is neither is a bad event", fun payloads_that_are_none/0},
+      {"a long or deep io list is left to a dirty scheduler", fun long_payloads/0},
+      {"an io list without bounds is too large", {timeout, 120, fun boundless_payloads/0}},
       {"arbitrary terms everywhere", {timeout, 120, fun() -> holds(prop_arbitrary()) end}},
       {"the NIF takes any term", {timeout, 120, fun() -> holds(prop_nif()) end}},
       {"events that are nearly right", fun near_misses/0},
@@ -128,16 +133,55 @@ prop_nif() ->
 %% Every field of a right event in turn, with a value that is just outside of its type.
 near_misses() ->
     Publish = {publish, <<"c">>, undefined, <<"t">>, <<"p">>, 0, false, false, <<0:128>>, 0},
-    Wrong = [{1, published}, {2, undefined}, {2, c}, {3, null}, {4, undefined}, {5, <<1:7>>}, {5, "p"}, {6, 3}, {6, -1},
+    Wrong = [{1, published}, {2, undefined}, {2, c}, {3, null}, {4, undefined}, {5, <<1:7>>}, {5, undefined}, {6, 3}, {6, -1}, {6, 256},
              {6, 1.0}, {7, 0}, {8, undefined}, {9, <<0:120>>}, {9, 0}, {10, undefined}, {10, 1 bsl 63}],
     lists:foreach(fun({N, Value}) ->
                           ?assertEqual({error, bad_event}, produce(setelement(N, Publish, Value)))
                   end, Wrong),
+    Client = {client, <<"c">>, undefined, undefined, 1, 4, 60, true, undefined, undefined},
+    [?assertEqual({N, {error, bad_event}}, {N, produce({connected, 0, setelement(N, Client, Value)})})
+     || {N, Value} <- [{5, 65536}, {6, 256}, {7, 65536}]],
+    ?assertEqual({error, bad_event}, produce({connected, 256, Client})),
     lists:foreach(fun(Opts) ->
                           Subscribed = {subscriptions, 'session.subscribed', <<"c">>, undefined, [{<<"t">>, Opts}]},
                           ?assertEqual({error, bad_event}, produce(Subscribed))
                   end, [undefined, [{qos, 1} | improper], [{qos, 1.0}], [{"qos", 1}], [{qos, 1, 2}], [1], {qos, 1},
                         lists:duplicate(33, local)]).
+
+prop_typed() ->
+    ?FORALL(Call, broker_types:call(2), bad_events(Call) =:= 0).
+
+publish_of(Payload) -> {publish, <<"c">>, undefined, <<"t">>, Payload, 0, false, false, <<0:128>>, 0}.
+
+prop_payload() ->
+    ?FORALL(Payload, broker_types:payload(),
+            lists:member(take(publish_of(Payload)), [ok, {error, queue_full}, {error, missing_field}]) andalso adds_up()).
+
+take(Event) -> taken(produce(Event), Event).
+
+taken(heavy, Event) -> emq_plugin_kafka_nif:produce_large(Event, no_wait);
+taken(Outcome, _Event) -> Outcome.
+
+payloads_that_are_none() ->
+    [?assertEqual({Payload, {error, bad_event}}, {Payload, take(publish_of(Payload))}) || Payload <- broker_types:no_payloads()].
+
+%% What no rule wants is left where it is.
+long_payloads() ->
+    Long = [lists:duplicate(2001, $x), [binary:copy(<<"x">>, 65537)], lists:foldl(fun(_, Deep) -> [Deep, $x] end, [], lists:seq(1, 2000))],
+    [?assertEqual(heavy, produce(publish_of(Payload))) || Payload <- Long],
+    [?assertEqual(ignored, produce(setelement(4, publish_of(Payload), <<"$SYS/x">>))) || Payload <- Long],
+    [?assertNotEqual(heavy, produce(publish_of(Payload))) || Payload <- [lists:duplicate(1990, $x), [binary:copy(<<"x">>, 65536)]]].
+
+%% A few cells can stand for any number of bytes, or of none, and lists may be deeper than any stack. Read to their end, the first
+%% two would take years.
+boundless_payloads() ->
+    Doubled = fun(Bottom) -> lists:foldl(fun(_, Half) -> [Half, Half] end, Bottom, lists:seq(1, 60)) end,
+    Deep = lists:foldl(fun(_, Inner) -> [Inner, $x] end, [], lists:seq(1, 2000000)),
+    [begin
+         Event = {received, 'message.delivered', <<"c">>, undefined, publish_of(Payload)},
+         ?assertEqual(heavy, produce(Event)),
+         ?assertEqual({error, too_large}, emq_plugin_kafka_nif:produce_large(Event, no_wait))
+     end || Payload <- [Doubled([<<"0123456789">>]), Doubled([]), Deep, lists:duplicate(300, binary:copy(<<"x">>, 1000000))]].
 
 %% Many topics, or a few of a client with a huge name. Nothing is counted until the records are made.
 long_subscribes() ->

@@ -198,6 +198,8 @@ pub struct Message<'a> {
     pub topic: &'a [u8],
     /// The application message.
     pub payload: &'a [u8],
+    /// Whether that is all of it.
+    pub reading: Reading,
     /// 0, 1 or 2.
     pub qos: u8,
     /// The DUP flag.
@@ -208,6 +210,18 @@ pub struct Message<'a> {
     pub id: Option<&'a [u8]>,
     /// When the broker made the message, in ms since 1970. A will's is the time of its CONNECT.
     pub timestamp: i64,
+}
+
+/// How much of a payload was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Nothing: it takes longer than a normal scheduler should be held.
+    Later,
+    /// Nothing: it is too much for any record.
+    TooLarge,
 }
 
 /// Who published a message that was delivered to somebody else.

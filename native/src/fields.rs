@@ -56,6 +56,20 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The next element, a number of this type. rustler's own decoders of small numbers cut larger ones: 257 would be 1.
+    pub fn number<T: TryFrom<u32>>(&mut self) -> Option<T> {
+        T::try_from(self.next::<u32>()?).ok()
+    }
+
+    /// The next element: a number of this type, or `undefined`.
+    #[allow(clippy::option_option, reason = "none where it is neither")]
+    pub fn optional_number<T: TryFrom<u32>>(&mut self) -> Option<Option<T>> {
+        match self.optional::<u32>()? {
+            Some(number) => T::try_from(number).ok().map(Some),
+            None => Some(None),
+        }
+    }
+
     /// The next element, which must be the last.
     pub fn last<T: Decoder<'a>>(&mut self) -> Option<T> {
         let last = self.next()?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::context::Context;
 use crate::encode::Encoder;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Reading};
 use crate::intake::{Intake, Terms};
 use crate::metrics::{DropReason, RuleCounters};
 use crate::native_parts::TopicHandle;
@@ -242,11 +242,15 @@ impl Pipeline {
             payload.saturating_mul(route.payload_reads).saturating_add(names).saturating_add(RECORD_COST)
         };
         let routes = self.routes(event.kind);
+        let is_read = event.message().is_none_or(|message| message.reading != Reading::Later);
         // Nearly always light, even if all of them should match: nothing to match twice then.
-        if routes.iter().map(cost).fold(0, usize::saturating_add) <= LIGHT_BYTES {
+        if is_read && routes.iter().map(cost).fold(0, usize::saturating_add) <= LIGHT_BYTES {
             return false;
         }
         let context = Context::new(event, &self.node, 0);
+        if !is_read {
+            return routes.iter().any(|route| matches(&route.rule, &context));
+        }
         let matched = routes.iter().filter(|route| matches(&route.rule, &context)).map(cost);
         matched.fold(0, usize::saturating_add) > LIGHT_BYTES
     }
@@ -436,6 +440,11 @@ impl Pipeline {
             reason
         };
         let missing = |_| drop(DropReason::MissingField);
+        if context.event.message().is_some_and(|message| message.reading == Reading::TooLarge)
+            && route.payload_reads > 0
+        {
+            return Err(drop(DropReason::TooLarge));
+        }
         self.intake.admit(least_size(route, context.event), terms.durable).map_err(drop)?;
         buffers.key.clear();
         route.rule.key.render(context, &mut buffers.key).map_err(missing)?;

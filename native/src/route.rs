@@ -51,10 +51,19 @@ pub fn matches(rule: &Rule, context: &Context<'_, '_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Detail, Event, Message};
+    use crate::event::{Detail, Event, Message, Reading};
 
     fn publish(topic: &[u8]) -> Event<'_> {
-        let message = Message { topic, payload: b"x", qos: 0, dup: false, retain: false, id: None, timestamp: 0 };
+        let message = Message {
+            topic,
+            payload: b"x",
+            reading: Reading::Whole,
+            qos: 0,
+            dup: false,
+            retain: false,
+            id: None,
+            timestamp: 0,
+        };
         Event {
             kind: EventKind::MessagePublish,
             client_id: b"c",

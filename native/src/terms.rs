@@ -8,6 +8,7 @@ use crate::extra::Attribute;
 use crate::fields::Fields;
 
 mod extra;
+mod payload;
 
 /// Subscription options beyond this many are no subscription's.
 const MAX_OPTIONS: usize = 32;
@@ -20,26 +21,26 @@ const MAX_TOPICS: usize = 100_000;
 pub fn decode_events(term: Term<'_>, patient: bool) -> Option<Events<'_>> {
     let (tag, mut fields) = Fields::tagged(term)?;
     if tag != atoms::extended() {
-        return events(tag, fields);
+        return events(tag, fields, patient);
     }
     let (tag, base) = Fields::tagged(fields.next()?)?;
     let extra = fields.last()?;
     if !patient && extra::is_long(extra) {
         return Some(Events::Long);
     }
-    events(tag, base)?.with(extra)
+    events(tag, base, patient)?.with(extra)
 }
 
-fn events(tag: Atom, mut fields: Fields<'_>) -> Option<Events<'_>> {
+fn events(tag: Atom, mut fields: Fields<'_>, patient: bool) -> Option<Events<'_>> {
     if tag == atoms::publish() {
-        let (client_id, username, message) = publish(&mut fields)?;
+        let (client_id, username, message) = publish(&mut fields, patient)?;
         return one(EventKind::MessagePublish, client_id, username, Detail::Message(message, None));
     }
     if tag == atoms::subscriptions() {
         return subscriptions(&mut fields).map(Events::Many);
     }
     if tag == atoms::connected() {
-        let connack = fields.next()?;
+        let connack = fields.number()?;
         let (client_id, username, connection) = client(fields.last()?)?;
         return one(EventKind::ClientConnected, client_id, username, Detail::Connected(connack, connection));
     }
@@ -55,12 +56,12 @@ fn events(tag: Atom, mut fields: Fields<'_>) -> Option<Events<'_>> {
         return one(kind, client_id, username, Detail::Connection(connection));
     }
     if tag == atoms::about() && matches!(kind, EventKind::MessageDropped | EventKind::MessagePuback) {
-        let (client_id, username, message) = tagged_publish(fields.last()?)?;
+        let (client_id, username, message) = tagged_publish(fields.last()?, patient)?;
         return one(kind, client_id, username, Detail::Message(message, None));
     }
     let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
     if tag == atoms::received() && kind.has_receiver() {
-        let (publisher, publisher_username, message) = tagged_publish(fields.last()?)?;
+        let (publisher, publisher_username, message) = tagged_publish(fields.last()?, patient)?;
         let publisher = Publisher { client_id: publisher, username: publisher_username };
         return one(kind, client_id, username, Detail::Message(message, Some(publisher)));
     }
@@ -155,17 +156,20 @@ pub fn hook_atom(kind: EventKind) -> Atom {
 /// A message, and who published it.
 type Published<'a> = (&'a [u8], Option<&'a [u8]>, Message<'a>);
 
-fn tagged_publish(term: Term<'_>) -> Option<Published<'_>> {
+fn tagged_publish(term: Term<'_>, patient: bool) -> Option<Published<'_>> {
     let (tag, mut fields) = Fields::tagged(term)?;
-    if tag == atoms::publish() { publish(&mut fields) } else { None }
+    if tag == atoms::publish() { publish(&mut fields, patient) } else { None }
 }
 
-fn publish<'a>(fields: &mut Fields<'a>) -> Option<Published<'a>> {
+fn publish<'a>(fields: &mut Fields<'a>, patient: bool) -> Option<Published<'a>> {
     let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
+    let topic = fields.bytes()?;
+    let (payload, reading) = payload::read(fields.next()?, patient)?;
     let message = Message {
-        topic: fields.bytes()?,
-        payload: fields.bytes()?,
-        qos: fields.next::<u8>().filter(|qos| *qos <= 2)?,
+        topic,
+        payload,
+        reading,
+        qos: fields.number::<u8>().filter(|qos| *qos <= 2)?,
         dup: fields.next()?,
         retain: fields.next()?,
         id: match fields.optional_bytes()? {
@@ -189,9 +193,9 @@ fn client(term: Term<'_>) -> Option<Connected<'_>> {
     let (client_id, username) = (fields.bytes()?, fields.optional_bytes()?);
     let connection = Connection {
         peerhost: fields.optional_bytes()?,
-        peerport: fields.optional()?,
-        proto_ver: fields.next()?,
-        keepalive: fields.next()?,
+        peerport: fields.optional_number()?,
+        proto_ver: fields.number()?,
+        keepalive: fields.number()?,
         clean_session: fields.next()?,
         will_topic: fields.optional_bytes()?,
         connected_at: fields.optional()?,

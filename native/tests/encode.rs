@@ -5,7 +5,7 @@ use base64::Engine as _;
 use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::{
-    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
+    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Reading, Subscription,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ fn message<'a>() -> Message<'a> {
     Message {
         topic: b"a/b",
         payload: b"hello",
+        reading: Reading::Whole,
         qos: 1,
         dup: false,
         retain: true,

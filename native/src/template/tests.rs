@@ -1,11 +1,12 @@
 use super::*;
-use crate::event::{Detail, Event, Message};
+use crate::event::{Detail, Event, Message, Reading};
 use crate::extra::{Attribute, Extra};
 
 fn publish<'a>(topic: &'a [u8], payload: &'a [u8], username: Option<&'a [u8]>) -> Event<'a> {
     let message = Message {
         topic,
         payload,
+        reading: Reading::Whole,
         qos: 1,
         dup: false,
         retain: true,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
+use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message, Reading};
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
@@ -60,7 +60,8 @@ pub fn numbers_of(records: &[Record], client: &str) -> Vec<u64> {
 }
 
 pub fn publish_to<'a>(client_id: &'a [u8], topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
-    let message = Message { topic, payload, qos: 1, dup: false, retain: false, id: None, timestamp: 1 };
+    let message =
+        Message { topic, payload, reading: Reading::Whole, qos: 1, dup: false, retain: false, id: None, timestamp: 1 };
     Event {
         kind: EventKind::MessagePublish,
         client_id,

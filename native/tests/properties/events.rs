@@ -1,7 +1,7 @@
 //! Any event, and the bytes that clients put into them.
 
 use emq_plugin_kafka_nif::event::{
-    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
+    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Reading, Subscription,
 };
 use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use proptest::collection::vec;
@@ -96,6 +96,7 @@ impl OwnedEvent {
         Message {
             topic: &self.topic,
             payload: &self.payload,
+            reading: Reading::Whole,
             qos: self.number.to_le_bytes()[0],
             dup: self.flag,
             retain: !self.flag,
