@@ -120,12 +120,23 @@ run(Module, #{number := Number, title := Title} = About, Mode) ->
 attempt(Module, About, Mode) ->
     try
         ok = faults_rig:up(faults_choice:name(Module), Mode, About),
-        Outcome = Module:run(Mode),
-        Verdict = faults_oracle:judge(faults_rig:observe(Outcome), Outcome),
-        Verdict#{evidence => [{Seen, iolist_to_binary(Text)} || {Seen, Text} <- maps:get(evidence, Outcome)]}
+        {{Outcome, Observed}, Moved} = meanwhile(faults_rig:kafka(), fun() -> observed(Module:run(Mode)) end),
+        Verdict = faults_oracle:judge(Observed, Outcome),
+        Verdict#{evidence => [{Seen, iolist_to_binary(Text)} || {Seen, Text} <- maps:get(evidence, Outcome) ++ Moved]}
     catch
         _:Reason:Stack -> broken({Reason, Stack})
     end.
+
+observed(Outcome) -> {Outcome, faults_rig:observe(Outcome)}.
+
+%% In a cluster leadership moves while the scenario runs.
+meanwhile(single, Run) ->
+    {Run(), []};
+meanwhile(cluster, Run) ->
+    Mover = faults_mover:start(faults_rig:topic()),
+    Outcome = Run(),
+    Moves = faults_mover:stop(Mover),
+    {Outcome, [{Moves > 0, io_lib:format("partitions changed their leaders ~b times", [Moves])}]}.
 
 broken(Reason) ->
     #{evidence => [], problems => [iolist_to_binary(io_lib:format("did not come to its end: ~0tP", [Reason, 40]))]}.

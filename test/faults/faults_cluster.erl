@@ -2,7 +2,8 @@
 %% asks for the same kind as the one before gets that one, with new topics. Where and what it is comes from FAULTS_DIR.
 -module(faults_cluster).
 
--export([up/1, start/1, stop/1, address/1, certificate/1, password/1, certificate_file/1, topic/2, topic/3, tool/1, read/1, delete/1,
+-export([up/1, behind/3, node_count/0, start/1, stop/1, pause/0, resume/0, address/1, ports/1, certificate/1, password/1, certificate_file/1,
+         topic/2, topic/3, tool/1, read/1, delete/1,
          leaders/1, in_sync/1, log/1, pid/1, server/2]).
 
 -export_type([kind/0]).
@@ -10,9 +11,12 @@
 %% What dev/kafka-cluster takes from its environment.
 -type kind() :: [{NameOfVariable :: string(), Value :: string()}].
 
-%% @doc All nodes of a cluster of that kind answer, and show a good certificate.
+%% @doc All nodes of a cluster of that kind answer, and show a good certificate. Where the suite runs against a cluster it has
+%% three nodes, whatever the kind says.
 -spec up(kind()) -> ok.
-up(Kind) ->
+up(Kind) -> as_wanted(faults_rig:fitting(Kind)).
+
+as_wanted(Kind) ->
     File = directory() ++ ".kind",
     Text = iolist_to_binary(io_lib:format("~p", [lists:sort(Kind)])),
     ok = made(file:read_file(File), {ok, Text}, File, Kind),
@@ -23,6 +27,32 @@ made(Same, Same, _File, _Kind) ->
 made(_, {ok, Text}, File, Kind) ->
     {0, _} = faults_kafka:shell([[[Name, "=", Value, " "] || {Name, Value} <- Kind], command(["make"])]),
     file:write_file(File, Text).
+
+%% @doc The same, with a proxy of the caller's before each node, on ports that are its own; the nodes are called Host. The proxy,
+%% and the address for the plugin.
+-spec behind(kind(), Host :: string(), First :: inet:port_number()) -> {faults_proxy:proxy(), string()}.
+behind(Kind, Host, First) ->
+    Ports = lists:seq(First, First + list_to_integer(proplists:get_value("NODES", faults_rig:fitting(Kind))) - 1),
+    Address = lists:flatten(lists:join(",", [Host ++ ":" ++ integer_to_list(Port) || Port <- Ports])),
+    Proxy = faults_proxy:start(Ports),
+    ok = up([{"HOST_NAME", Address} | Kind]),
+    ok = faults_proxy:upstream(Proxy, ports("NAMED")),
+    {Proxy, Address}.
+
+%% @doc How many there are.
+-spec node_count() -> pos_integer().
+node_count() -> length(ports("PLAINTEXT")).
+
+%% @doc SIGSTOP for all nodes; SIGCONT.
+-spec pause() -> ok.
+pause() -> signal("STOP").
+-spec resume() -> ok.
+resume() -> signal("CONT").
+
+signal(Signal) ->
+    Pids = [[" ", pid(integer_to_list(Node))] || Node <- lists:seq(1, node_count())],
+    {0, _} = faults_kafka:shell(["kill -", Signal, Pids]),
+    ok.
 
 %% @doc These nodes, or all; returns when they answer.
 -spec start([string()]) -> ok.
@@ -46,6 +76,11 @@ password(User) -> told(["password", User]).
 %% @doc host:port,... of a listener.
 -spec address(string()) -> string().
 address(Listener) -> told(["bootstrap", Listener]).
+
+%% @doc The ports of a listener, node by node.
+-spec ports(string()) -> [inet:port_number()].
+ports(Listener) ->
+    [list_to_integer(lists:last(string:lexemes(Address, ":"))) || Address <- string:lexemes(address(Listener), ",")].
 
 -spec pid(string()) -> string().
 pid(Node) -> told(["pid", Node]).

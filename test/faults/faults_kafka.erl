@@ -1,9 +1,9 @@
-%% The Kafka of the fault suite, through dev/kafka: one node of its own behind the proxy, and what is read back from it by
-%% Kafka's own console consumer, which shares no code with the plugin. KAFKA_DIR, KAFKA_PORT and KAFKA_VIA are in the
-%% environment, set by the runner.
+%% The Kafka of the fault suite behind the proxy, and what is read back from it by Kafka's own console consumer, which shares no
+%% code with the plugin. One node of its own through dev/kafka (KAFKA_DIR, KAFKA_PORT and KAFKA_VIA are in the environment, set by
+%% the runner), or with --cluster the three of faults_cluster, of which all are started, stopped and paused.
 -module(faults_kafka).
 
--export([start/0, stop/0, clean/0, kill/0, pause/0, resume/0, via/0, pid/0, topic/2, read/1, read/2, dev/1, shell/1]).
+-export([start/0, stop/0, pause/0, resume/0, via/0, pid/0, topic/2, read/1, read/2, dev/1, shell/1]).
 
 -export_type([record/0]).
 
@@ -14,58 +14,72 @@
 
 %% @doc Starts it, or finds it running; returns when it answers.
 -spec start() -> ok.
-start() ->
-    {0, _} = dev(["start"]),
-    ok.
+start() -> start(faults_rig:kafka()).
+
+start(single) -> done(["start"]);
+start(cluster) -> faults_cluster:up([]).
 
 %% @doc A clean stop; data and ports stay.
 -spec stop() -> ok.
-stop() ->
-    {0, _} = dev(["stop"]),
-    ok.
+stop() -> stop(faults_rig:kafka()).
 
--spec clean() -> ok.
-clean() ->
-    {0, _} = dev(["clean"]),
-    ok.
-
-%% @doc kill -9.
--spec kill() -> ok.
-kill() ->
-    Pid = pid(),
-    {0, _} = shell(["kill -KILL ", Pid, " && exec tail -f /dev/null --pid=", Pid, " -s 0.1"]),
-    ok.
+stop(single) -> done(["stop"]);
+stop(cluster) -> faults_cluster:stop([]).
 
 %% @doc SIGSTOP: its sockets stay open, the kernel takes bytes for them, and nobody answers.
 -spec pause() -> ok.
-pause() ->
-    {0, _} = shell(["kill -STOP ", pid()]),
-    ok.
+pause() -> pause(faults_rig:kafka()).
+
+pause(single) -> signal("STOP");
+pause(cluster) -> faults_cluster:pause().
 
 -spec resume() -> ok.
-resume() ->
-    {0, _} = shell(["kill -CONT ", pid()]),
+resume() -> resume(faults_rig:kafka()).
+
+resume(single) -> signal("CONT");
+resume(cluster) -> faults_cluster:resume().
+
+signal(Signal) ->
+    {0, _} = shell(["kill -", Signal, " ", pid()]),
     ok.
 
--spec pid() -> string().
-pid() ->
-    {0, Pid} = dev(["pid"]),
-    string:trim(Pid).
+done(Args) ->
+    {0, _} = dev(Args),
+    ok.
 
-%% @doc The port of the listener that the proxy stands before.
--spec via() -> inet:port_number().
-via() ->
+%% @doc The process; of a cluster that of the first node.
+-spec pid() -> string().
+pid() -> pid(faults_rig:kafka()).
+
+pid(single) ->
+    {0, Pid} = dev(["pid"]),
+    string:trim(Pid);
+pid(cluster) ->
+    faults_cluster:pid("1").
+
+%% @doc The ports of the listener that the proxy stands before, node by node.
+-spec via() -> [inet:port_number()].
+via() -> via(faults_rig:kafka()).
+
+via(single) ->
     {0, Address} = dev(["via"]),
-    list_to_integer(lists:last(string:lexemes(string:trim(Address), ":"))).
+    [list_to_integer(lists:last(string:lexemes(string:trim(Address), ":")))];
+via(cluster) ->
+    faults_cluster:ports("NAMED").
 
 -spec topic(string(), pos_integer()) -> ok.
-topic(Topic, Partitions) ->
-    {0, _} = dev(["topic", Topic, integer_to_list(Partitions)]),
-    ok.
+topic(Topic, Partitions) -> topic(faults_rig:kafka(), Topic, Partitions).
+
+topic(single, Topic, Partitions) -> done(["topic", Topic, integer_to_list(Partitions)]);
+topic(cluster, Topic, Partitions) -> faults_cluster:topic(Topic, Partitions).
 
 %% @doc All that is in a topic. Values must be without tabs and line breaks.
 -spec read(string()) -> [record()].
-read(Topic) -> read(Topic, "").
+read(Topic) -> read(Topic, bootstrap(faults_rig:kafka())).
+
+%% dev/kafka knows its own.
+bootstrap(single) -> "";
+bootstrap(cluster) -> faults_cluster:address("PLAINTEXT").
 
 %% @doc The same, from another Kafka.
 -spec read(string(), Bootstrap :: string()) -> [record()].

@@ -4,10 +4,11 @@
 %%   freeze          take connections and bytes and pass nothing on: a host that has gone silent. held/1 counts the bytes
 %%   {delay, Ms}     pass everything on that much later
 %%   {rate, Bytes}   pass at most so many bytes a second on for each connection and direction
-%% and close every connection at once (cut/1). One process for each connection, one that listens, and one in charge.
+%% and close every connection at once (cut/1). It stands before one node, or before each of several, on a port for each: all of
+%% what it does it does on all of them. One process for each connection, one that listens, and one in charge.
 -module(faults_proxy).
 
--export([start/1, stop/1, port/1, upstream/2, mode/2, cut/1, held/1, passed/1]).
+-export([start/1, stop/1, address/1, upstream/2, mode/2, cut/1, held/1, passed/1]).
 
 -export_type([proxy/0, mode/0]).
 
@@ -16,16 +17,16 @@
 
 -define(OPTIONS, [binary, {active, false}, {nodelay, true}, {buffer, 65536}]).
 
-%% @doc Listens on that port of 127.0.0.1. Until upstream/2 has said where to, connections are closed.
--spec start(inet:port_number()) -> proxy().
-start(Port) ->
+%% @doc Listens on these ports of 127.0.0.1. Until upstream/2 has said where to, connections are closed.
+-spec start([inet:port_number()]) -> proxy().
+start(Ports) ->
     Self = self(),
     Counters = counters:new(2, []),
     Proxy = spawn_link(fun() ->
                                process_flag(trap_exit, true),
-                               Listening = listen(Port),
+                               Listening = listen(Ports),
                                Self ! {self(), listening},
-                               loop(#{port => Port, listening => Listening, upstream => none, mode => pass,
+                               loop(#{ports => Ports, listening => Listening, upstream => #{}, mode => pass,
                                       connections => #{}, counters => Counters})
                        end),
     receive {Proxy, listening} -> Proxy end.
@@ -35,11 +36,14 @@ stop(Proxy) ->
     unlink(Proxy),
     call(Proxy, stop).
 
--spec port(proxy()) -> inet:port_number().
-port(Proxy) -> call(Proxy, port).
+%% @doc Where it listens: what a client of Kafka is told, 127.0.0.1:PORT,...
+-spec address(proxy()) -> string().
+address(Proxy) ->
+    lists:flatten(lists:join(",", ["127.0.0.1:" ++ integer_to_list(Port) || Port <- call(Proxy, ports)])).
 
--spec upstream(proxy(), inet:port_number()) -> ok.
-upstream(Proxy, Port) -> call(Proxy, {upstream, Port}).
+%% @doc The port that each of its ports stands before, in their order.
+-spec upstream(proxy(), [inet:port_number()]) -> ok.
+upstream(Proxy, Ports) -> call(Proxy, {upstream, Ports}).
 
 %% @doc Also for the connections that are there.
 -spec mode(proxy(), mode()) -> ok.
@@ -68,18 +72,21 @@ call(Proxy, Request) ->
 
 %%% In charge
 
-listen(Port) ->
+listen(Ports) -> [listener(Port) || Port <- Ports].
+
+listener(Port) ->
     {ok, Socket} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseaddr, true}, {backlog, 128} | ?OPTIONS]),
     Self = self(),
-    {Socket, spawn_link(fun() -> accept(Socket, Self) end)}.
+    _ = spawn_link(fun() -> accept(Socket, Port, Self) end),
+    Socket.
 
-accept(Listen, Proxy) ->
+accept(Listen, Port, Proxy) ->
     case gen_tcp:accept(Listen) of
         {ok, Socket} ->
-            Connection = call(Proxy, connection),
+            Connection = call(Proxy, {connection, Port}),
             ok = gen_tcp:controlling_process(Socket, Connection),
             Connection ! {socket, Socket},
-            accept(Listen, Proxy);
+            accept(Listen, Port, Proxy);
         {error, closed} ->
             ok
     end.
@@ -96,21 +103,21 @@ loop(State) ->
             loop(State#{connections := maps:remove(Pid, maps:get(connections, State))})
     end.
 
-handle(port, #{port := Port} = State) ->
-    {Port, State};
-handle({upstream, Port}, State) ->
-    {ok, State#{upstream := Port}};
-handle(connection, #{upstream := Upstream, mode := Mode, connections := Connections, counters := Counters} = State) ->
-    Connection = spawn_link(fun() -> connection(Upstream, Mode, Counters) end),
+handle(ports, #{ports := Ports} = State) ->
+    {Ports, State};
+handle({upstream, To}, #{ports := Ports} = State) ->
+    {ok, State#{upstream := maps:from_list(lists:zip(Ports, To))}};
+handle({connection, Port}, #{upstream := Upstream, mode := Mode, connections := Connections, counters := Counters} = State) ->
+    Connection = spawn_link(fun() -> connection(maps:get(Port, Upstream, none), Mode, Counters) end),
     {Connection, State#{connections := Connections#{Connection => []}}};
-handle({mode, refuse}, #{listening := {Socket, _}} = State) ->
-    ok = gen_tcp:close(Socket),
+handle({mode, refuse}, #{listening := [_ | _] = Sockets} = State) ->
+    _ = [ok = gen_tcp:close(Socket) || Socket <- Sockets],
     {_, Cut} = handle(cut, State),
-    {ok, Cut#{listening := closed, mode := refuse}};
+    {ok, Cut#{listening := [], mode := refuse}};
 handle({mode, refuse}, State) ->
     {ok, State};
-handle({mode, Mode}, #{listening := closed, port := Port} = State) ->
-    handle({mode, Mode}, State#{listening := listen(Port)});
+handle({mode, Mode}, #{listening := [], ports := Ports} = State) ->
+    handle({mode, Mode}, State#{listening := listen(Ports)});
 handle({mode, Mode}, #{connections := Connections} = State) ->
     _ = [Connection ! {mode, Mode} || Connection <- maps:keys(Connections)],
     {ok, State#{mode := Mode}};
@@ -118,8 +125,8 @@ handle(cut, #{connections := Connections, counters := Counters} = State) ->
     _ = [exit(Connection, kill) || Connection <- maps:keys(Connections)],
     counters:put(Counters, 2, 0),
     {map_size(Connections), State};
-handle(held, #{port := Port, counters := Counters} = State) ->
-    {counters:get(Counters, 2) + unread(Port), State};
+handle(held, #{ports := Ports, counters := Counters} = State) ->
+    {counters:get(Counters, 2) + lists:sum([unread(Port) || Port <- Ports]), State};
 handle(passed, #{counters := Counters} = State) ->
     {counters:get(Counters, 1), State}.
 

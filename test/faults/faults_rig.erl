@@ -3,7 +3,7 @@
 -module(faults_rig).
 
 -export([install/1, uninstall/0, up/3, down/0, observe/1, broker/2]).
--export([boot/0, boot/1, boot/2, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, mode/0, spool_dir/0, rpc/3]).
+-export([boot/0, boot/1, boot/2, kill_vm/0, stop_vm/0, vm_pid/0, home/0, mqtt_port/0, topic/0, proxy/0, kafka/0, fitting/1, own_port/0, mode/0, spool_dir/0, rpc/3]).
 -export([load/1, finish/1, stats/0, in_flight/0, most/1, backlog/0, samples/0, drained/1, log/0, logged/1, wait_logged/2, ctl/1, settings/1, quick/1]).
 
 -export_type([mode/0]).
@@ -21,15 +21,15 @@
 
 %% @doc Builds the broker (EMQ_HOME: takes a copy of that release), installs the plugin, starts Kafka and the proxy.
 -spec install(faults_results:kafka()) -> ok.
-install(single) ->
+install(Kafka) ->
     ?RIG = ets:new(?RIG, [named_table, public]),
     Home = broker("emqttd", os:getenv("EMQ_HOME", "")),
     [_, Port] = string:lexemes(os:getenv("KAFKA_VIA"), ":"),
-    Proxy = faults_proxy:start(list_to_integer(Port)),
-    ok = faults_kafka:start(),
-    ok = faults_proxy:upstream(Proxy, faults_kafka:via()),
-    true = ets:insert(?RIG, [{home, Home}, {proxy, Proxy}]),
+    true = ets:insert(?RIG, [{home, Home}, {kafka, Kafka}, {proxy, faults_proxy:start(proxied(Kafka, list_to_integer(Port)))}]),
     ok.
+
+proxied(single, Port) -> [Port];
+proxied(cluster, Port) -> [Port, Port + 1, Port + 2].
 
 %% @doc A broker in a folder of that name, with the plugin installed and to be loaded at boot: the stand-in, or a copy of a
 %% release.
@@ -83,13 +83,20 @@ up(Name, Mode, About) ->
     true = ets:insert(?RIG, [{topic, Topic}, {mode, Mode}, {loads, []}, {lives, []}, {sampler, none}, {vm, none},
                              {about, About}]),
     ok = faults_proxy:mode(proxy(), pass),
-    ok = faults_kafka:start(),
+    ok = kafka_up(kafka(), maps:get(partitions, About, 3)),
     Created = spawn_monitor(fun() -> ok = create(Topic, maps:get(partitions, About, 3)) end),
     ok = clear(spool_dir()),
     ok = clear(filename:join(home(), "log")),
     ok = filelib:ensure_dir(filename:join([home(), "log", "x"])),
     ok = settings(own(About, Mode)),
     start(maps:get(boot, About, auto), Created).
+
+%% A scenario without a topic of the rig's starts another Kafka: one cluster at a time.
+kafka_up(cluster, none) ->
+    ok;
+kafka_up(_, _) ->
+    ok = faults_kafka:start(),
+    faults_proxy:upstream(proxy(), faults_kafka:via()).
 
 create(_Topic, none) -> ok;
 create(Topic, Partitions) -> faults_kafka:topic(Topic, Partitions).
@@ -116,7 +123,7 @@ created({Pid, Monitor}) ->
 %% @doc Writes the plugin's configuration: the rig's own settings, the mode's, and these, which win.
 -spec settings([{Key :: string(), Value :: iodata()}]) -> ok.
 settings(Settings) ->
-    Basic = [{"server", ["127.0.0.1:", integer_to_list(faults_proxy:port(proxy()))]}, {"topic", topic()},
+    Basic = [{"server", faults_proxy:address(proxy())}, {"topic", topic()},
              {"hook.message.publish.1", "{\"format\": \"template\", \"value\": \"${payload}\"}"},
              %% Soon back after an outage; the default, 10 s, would make every scenario longer.
              {"rdkafka.reconnect.backoff.max.ms", "1000"}],
@@ -217,6 +224,24 @@ home() -> the(home).
 topic() -> the(topic).
 -spec proxy() -> faults_proxy:proxy().
 proxy() -> the(proxy).
+%% @doc The first of three ports for a scenario's own proxy: the same in each of its modes.
+-spec own_port() -> inet:port_number().
+own_port() -> list_to_integer(os:getenv("FAULTS_PORTS")).
+
+-spec kafka() -> faults_results:kafka().
+kafka() -> the(kafka).
+
+%% @doc What a cluster must be for this run: as the scenario has it, or, where the suite runs against a cluster, three nodes behind
+%% the rig's proxy, unless the scenario has a proxy of its own.
+-spec fitting(faults_cluster:kind()) -> faults_cluster:kind().
+fitting(Kind) -> fitting(kafka(), Kind).
+
+fitting(single, Kind) ->
+    Kind;
+fitting(cluster, Kind) ->
+    Three = lists:keystore("NODES", 1, Kind, {"NODES", "3"}),
+    [{"HOST_NAME", faults_proxy:address(proxy())} || not lists:keymember("HOST_NAME", 1, Kind)] ++ Three.
+
 -spec mode() -> mode().
 mode() -> the(mode).
 -spec mqtt_port() -> inet:port_number().

@@ -46,8 +46,7 @@ published_and_idle(Client, N) ->
 
 %% The VM's ends of connections to the listener: the local addresses of /proc/net/tcp that are established.
 connections() ->
-    [_, Port] = string:lexemes(faults_cluster:address("SASL_SSL"), ":"),
-    Remote = iolist_to_binary(io_lib:format("0100007F:~4.16.0B", [list_to_integer(Port)])),
+    Remote = [iolist_to_binary(io_lib:format("0100007F:~4.16.0B", [Port])) || Port <- faults_cluster:ports("SASL_SSL")],
     {ok, Table} = file:read_file("/proc/net/tcp"),
     [Local || Line <- binary:split(Table, <<"\n">>, [global]),
-              [_, Local, Address, <<"01">> | _] <- [string:lexemes(Line, " ")], Address =:= Remote].
+              [_, Local, Address, <<"01">> | _] <- [string:lexemes(Line, " ")], lists:member(Address, Remote)].

@@ -14,12 +14,7 @@ about() ->
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
-    Port = 19300,
-    Address = ?NAME ++ ":" ++ integer_to_list(Port),
-    Proxy = faults_proxy:start(Port),
-    ok = faults_cluster:up([{"NODES", "1"}, {"HOST_NAME", Address}]),
-    [_, Upstream] = string:lexemes(faults_cluster:address("NAMED"), ":"),
-    ok = faults_proxy:upstream(Proxy, list_to_integer(Upstream)),
+    {Proxy, Address} = faults_cluster:behind([{"NODES", "1"}], ?NAME, faults_rig:own_port()),
     ok = faults_cluster:topic(faults_rig:topic(), 3),
     ok = faults_rig:settings([{"server", Address}]),
     ok = unknown(),

@@ -4,7 +4,6 @@
 
 -export([about/0, run/1]).
 
--define(PORT, 19350).
 %% Behind all offsets of the topic that was deleted.
 -define(LATER, 1000000000).
 
@@ -16,11 +15,7 @@ about() ->
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(_Mode) ->
     Topic = faults_rig:topic(),
-    Proxy = faults_proxy:start(?PORT),
-    Address = "127.0.0.1:" ++ integer_to_list(?PORT),
-    ok = faults_cluster:up([{"NODES", "1"}, {"HOST_NAME", Address}]),
-    [_, Upstream] = string:lexemes(faults_cluster:address("NAMED"), ":"),
-    ok = faults_proxy:upstream(Proxy, list_to_integer(Upstream)),
+    {Proxy, Address} = faults_cluster:behind([{"NODES", "1"}], "127.0.0.1", faults_rig:own_port()),
     ok = faults_cluster:topic(Topic, 3),
     ok = faults_rig:settings([{"server", Address}, {"rdkafka.topic.metadata.refresh.interval.ms", "1000"},
                               {"rdkafka.topic.metadata.propagation.max.ms", "3000"}]),

@@ -14,7 +14,7 @@ run(_Mode) ->
     ok = faults_load:await(Load, acked, 500),
     Second = faults_rig:broker("second", ""),
     ok = standin_broker:plugin_conf(Second, emq_plugin_kafka,
-                                    [["emq.plugin.kafka.server = 127.0.0.1:", integer_to_list(faults_proxy:port(faults_rig:proxy())), "\n"],
+                                    [["emq.plugin.kafka.server = ", faults_proxy:address(faults_rig:proxy()), "\n"],
                                      "emq.plugin.kafka.produce = durable\n",
                                      ["emq.plugin.kafka.spool.dir = ", faults_rig:spool_dir(), "\n"]]),
     ok = standin_broker:start(Second),

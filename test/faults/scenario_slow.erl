@@ -19,7 +19,7 @@ run(Mode) ->
     Load = faults_rig:load(#{}),
     ok = faults_load:await(Load, acked, 1000),
     Proxy = faults_rig:proxy(),
-    ok = faults_proxy:mode(Proxy, {rate, ?BYTES_PER_S}),
+    ok = faults_proxy:mode(Proxy, {rate, ?BYTES_PER_S div length(faults_kafka:via())}),
     {Start, Passed} = {erlang:monotonic_time(millisecond), faults_proxy:passed(Proxy)},
     ok = faults_load:await(Load, acked, more(Mode)),
     Rate = (faults_proxy:passed(Proxy) - Passed) * 1000 div (erlang:monotonic_time(millisecond) - Start),

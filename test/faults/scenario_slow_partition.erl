@@ -10,7 +10,8 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 5, title => "one slow partition", modes => [async_off, async, durable, sync], boot => manual, partitions => none}.
+    #{number => 5, title => "one slow partition", modes => [async_off, async, durable, sync], boot => manual, partitions => none,
+      one_node => "has two already, and partitions of one replica, which nobody else can lead"}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(_Mode) ->

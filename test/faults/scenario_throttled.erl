@@ -16,8 +16,9 @@ run(_Mode) ->
     Topic = faults_rig:topic(),
     ok = faults_cluster:up([{"NODES", "1"}]),
     ok = faults_cluster:topic(Topic, 3),
+    %% A quota is that of each node.
     _ = faults_cluster:tool(["configs --alter --entity-type users --entity-name limited --add-config producer_byte_rate=",
-                             integer_to_list(?QUOTA)]),
+                             integer_to_list(?QUOTA div faults_cluster:node_count())]),
     ok = faults_rig:settings(
            faults_cluster:server("SASL_PLAINTEXT", [{"sasl.mechanism", "SCRAM-SHA-512"}, {"sasl.username", "limited"},
                                                     {"sasl.password", faults_cluster:password("limited")},
