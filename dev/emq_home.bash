@@ -8,10 +8,19 @@ script=${0##*/}
 say() { printf '%s: %s\n' "${script%_emq*}" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+# examples: the directories of the generations that are served here. An archive of `make dist` has the scripts of one.
+examples() {
+    local each text=''
+    for each in 'emq2 /opt/emqttd (EMQ 2.3)' 'emqx4 /opt/emqx (EMQX 4)' 'emqx5 /opt/emqx (EMQX 5)'; do
+        [[ ! -f $(dirname "${BASH_SOURCE[0]}")/${each%% *}.bash ]] || text+="${text:+, }${each#* }"
+    done
+    echo "$text"
+}
+
 # Sets home, generation (emq2, emqx4 or emqx5), broker (its name for messages) and release_dir, or says why $home is none.
 # shellcheck disable=SC2034 # they are used by those who source this
 find_home() {
-    [[ -n $home ]] || die "name the EMQ release's directory: EMQ_HOME=/opt/emqttd"
+    [[ -n $home ]] || die "name the EMQ release's directory, for example $(examples); --help says more"
     [[ -d $home ]] || die "$home is no directory"
     home=$(cd "$home" && pwd -P)
     local needed release

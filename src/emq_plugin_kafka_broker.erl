@@ -2,7 +2,7 @@
 %% above knows which one it is. No process of its own: runs in its callers.
 -module(emq_plugin_kafka_broker).
 
--export([adapter/0, name/0, control/0, gated/0, events/0, all_events/0, prepare/0, hook/1, unhook/1,
+-export([adapter/0, name/0, control/0, naming/0, gated/0, events/0, all_events/0, prepare/0, hook/1, unhook/1,
          register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
 -export_type([adapter/0, event/0, alarm/0, environment/0, keep/0]).
 
@@ -18,6 +18,8 @@
 -callback name() -> binary().
 %% The broker's command line tool, for messages: <<"emqttd_ctl">>.
 -callback control() -> binary().
+%% What settings are called where operators of this generation write them.
+-callback naming() -> emq_plugin_kafka_nif:naming().
 %% The QoS of publishes that this generation can leave unacknowledged.
 -callback gated() -> [1 | 2].
 -callback events() -> [event()].
@@ -67,6 +69,9 @@ name() -> (adapter()):name().
 
 -spec control() -> binary().
 control() -> (adapter()):control().
+
+-spec naming() -> emq_plugin_kafka_nif:naming().
+naming() -> (adapter()):naming().
 
 -spec gated() -> [1 | 2].
 gated() -> (adapter()):gated().

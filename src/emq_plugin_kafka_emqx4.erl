@@ -2,7 +2,7 @@
 -module(emq_plugin_kafka_emqx4).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
+-export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
          raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
 -export([on_delivery_completed/3, publish/1, published/1]).
 
@@ -36,6 +36,9 @@ name() -> <<"EMQX 4">>.
 
 -spec control() -> binary().
 control() -> <<"emqx_ctl">>.
+
+-spec naming() -> emq_plugin_kafka_nif:naming().
+naming() -> conf.
 
 %% The hook of a QoS 2 publish runs before PUBREC.
 -spec gated() -> [1 | 2].

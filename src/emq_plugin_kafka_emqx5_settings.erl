@@ -81,18 +81,9 @@ checked({error, _} = Error) -> Error.
 answer(ok) ->
     ok;
 answer({error, Problems}) ->
-    Text = iolist_to_binary(lists:join("; ", [in_fields(Problem) || Problem <- Problems])),
+    Text = iolist_to_binary(lists:join("; ", Problems)),
     ok = emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]),
     {error, Text}.
-
-%% The library names settings by their conf keys.
-in_fields(Problem) ->
-    in_fields(re:run(Problem, "^emq\\.plugin\\.kafka\\.([^:]+)(.*)$", [dotall, {capture, all_but_first, binary}]), Problem).
-
-in_fields({match, [<<"hook.", Rule/binary>>, Text]}, _Problem) -> ["hook.\"", Rule, "\"", Text];
-in_fields({match, [<<"rdkafka.", Property/binary>>, Text]}, _Problem) -> ["rdkafka.\"", Property, "\"", Text];
-in_fields({match, [Key, Text]}, _Problem) -> [binary:replace(Key, <<".">>, <<"_">>, [global]), Text];
-in_fields(nomatch, Problem) -> Problem.
 
 %% The environment that a configuration makes. What it does not have has its default; what the plugin does not know is a problem.
 -spec environment(Config :: map()) -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.
@@ -106,7 +97,7 @@ of_table({error, Reason}, _Config) ->
     {error, [problem("~ts of this version cannot be read: ~0tp", [?TABLE, Reason])]};
 of_table({ok, Table}, Config) ->
     Fields = [Field || {Field, _, _, _} <- Table],
-    Unknown = [problem("~ts: there is no such setting", [Field]) || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
+    Unknown = [problem("~ts: there is no such setting", [emq_plugin_kafka_text:printable(Field)]) || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
     Settings = [setting(Row, Config) || Row <- Table],
     environment(Unknown ++ [Problem || {error, Problems} <- Settings, Problem <- Problems], lists:append([S || S <- Settings, is_list(S)])).
 

@@ -130,13 +130,17 @@ entries(Entries) ->
 entries([], Entries) -> {ok, lists:sort([Entry || {_, Value} = Entry <- Entries, Value =/= ""])};
 entries(Problems, _Entries) -> {error, Problems}.
 
-property(Key, Value) -> entry(Key, text(Value), fun(Text) -> Text end).
+property(Key, Value) -> property(unicode:characters_to_list(Key), Key, Value).
+
+property(Name, Key, Value) when is_list(Name) -> entry(Key, text(Value), fun(Text) -> Text end);
+property(_NoUtf8, Key, _Value) -> {error, {inside(Key), "expected a name in UTF-8"}}.
 
 entry(Key, {ok, Text}, As) -> {unicode:characters_to_list(Key), As(Text)};
 entry(Key, unset, _As) -> {unicode:characters_to_list(Key), ""};
 entry(Key, {error, Instead}, _As) -> {error, {inside(Key), ["expected a text", Instead]}}.
 
-inside(Key) -> [".\"", Key, "\""].
+%% Names may be any bytes.
+inside(Key) -> [".\"", emq_plugin_kafka_text:printable(Key), "\""].
 
 rule(Key, Value, Events) ->
     rule(lists:any(fun(Event) -> is_rule_of(Event, Key) end, Events), Key, Value, Events).
@@ -149,10 +153,18 @@ rule(false, Key, _Value, Events) ->
     {error, {inside(Key), ["expected EVENT.NAME, with a name without dots, of an event out of ", lists:join(", ", Events)]}}.
 
 is_rule_of(Event, Key) ->
-    is_name(string:prefix(Key, Event ++ ".")).
+    is_name(after_prefix(list_to_binary([Event, "."]), Key)).
 
-is_name(nomatch) -> false;
-is_name(Name) -> Name =/= <<>> andalso string:find(Name, ".") =:= nomatch.
+%% string:prefix/2 is not total: it wants UTF-8.
+after_prefix(Prefix, Key) when binary_part(Key, 0, byte_size(Prefix)) =:= Prefix ->
+    binary_part(Key, byte_size(Prefix), byte_size(Key) - byte_size(Prefix));
+after_prefix(_Prefix, _Key) ->
+    none.
+
+is_name(Name) when is_binary(Name), Name =/= <<>> ->
+    is_list(unicode:characters_to_list(Name)) andalso binary:match(Name, <<".">>) =:= nomatch;
+is_name(_) ->
+    false.
 
 %% As the cuttlefish schema gives it: JSON's own notation of what is not ASCII.
 ascii(Char) when Char < 128 -> [Char];

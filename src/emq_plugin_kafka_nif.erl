@@ -4,17 +4,19 @@
 %% of another version of the plugin, it is refused while a producer is open, and the loaded code goes on.
 -module(emq_plugin_kafka_nif).
 
--export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
+-export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, name_settings/1, setting_name/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
          cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0]).
--export_type([setting/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0, rule/0, topic/0,
+-export_type([setting/0, naming/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0, rule/0, topic/0,
               latency/0, librdkafka/0]).
 
 -on_load(on_load/0).
--nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
+-nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, name_settings/1, setting_name/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
        hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
+%% What a setting is called in texts: by its key in a conf file, or by its field in EMQX 5's configuration.
+-type naming() :: conf | hocon.
 -type build() :: #{version := binary(), target := binary(), nif_version := binary(), spool_format := pos_integer()}.
 -type notice() :: {emq_plugin_kafka_log:level(), Kind :: binary(), Text :: binary(), Count :: pos_integer()}.
 %% Whether the caller may be kept waiting, or told to end the connection it serves.
@@ -81,6 +83,16 @@ load() ->
 %% that it reads.
 -spec build() -> build().
 build() ->
+    erlang:nif_error(not_loaded).
+
+%% From now on all texts name settings like this.
+-spec name_settings(naming()) -> ok.
+name_settings(_Naming) ->
+    erlang:nif_error(not_loaded).
+
+%% How the operator wrote a setting, which is given by its conf key without the prefix.
+-spec setting_name(Key :: binary()) -> binary().
+setting_name(_Key) ->
     erlang:nif_error(not_loaded).
 
 %% Takes the records of an event to where their rules want them. Microseconds; never waits. Any term has an outcome and is

@@ -7,10 +7,11 @@
 -define(APP, emq_plugin_kafka).
 
 %% Gives an environment, as settings, to a function of the library. Settings that are no text make an exception, whose stack would
-%% show them all, passwords too.
+%% show them all, passwords too. Every text of the library names settings as this broker's operators write them.
 -spec use([{atom(), term()}], fun(([emq_plugin_kafka_nif:setting()]) -> Result)) -> Result | {error, [Problem :: binary()]}.
 use(Env, Function) ->
     try
+        ok = emq_plugin_kafka_nif:name_settings(emq_plugin_kafka_broker:naming()),
         use_of(foreign(Env), Env, Function)
     catch
         error:not_loaded -> {error, [<<"the native library is not loaded">>]};
@@ -28,8 +29,8 @@ foreign(Env) ->
 
 foreign(Name, Event) ->
     Has = lists:join(", ", [atom_to_list(Has) || Has <- emq_plugin_kafka_broker:events()]),
-    unicode:characters_to_binary(["emq.plugin.kafka.hook.", text(Name), ": ", emq_plugin_kafka_broker:name(), " has no event ",
-                                  atom_to_list(Event), "; it has ", Has]).
+    Rule = emq_plugin_kafka_nif:setting_name(<<"hook.", (text(Name))/binary>>),
+    unicode:characters_to_binary([Rule, ": ", emq_plugin_kafka_broker:name(), " has no event ", atom_to_list(Event), "; it has ", Has]).
 
 %% Makes it the application's environment. What it does not say goes back to its default, or is gone: a rule, a property.
 -spec replace(emq_plugin_kafka_broker:environment()) -> ok.
@@ -65,7 +66,8 @@ text(Value) when is_atom(Value) -> atom_to_binary(Value, utf8);
 text(Value) when is_integer(Value) -> integer_to_binary(Value);
 %% cuttlefish reads the size 1.5GB as a float.
 text(Value) when is_float(Value) -> integer_to_binary(trunc(Value));
-text(Value) -> printed(io_lib:printable_unicode_list(Value), Value).
+text(Value) -> text(io_lib:char_list(Value), Value).
 
-printed(true, Text) -> unicode:characters_to_binary(Text);
-printed(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).
+%% With control characters, too, which the name of a rule may have: what shows it writes them out.
+text(true, Text) -> unicode:characters_to_binary(Text);
+text(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).

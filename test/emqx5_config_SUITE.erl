@@ -10,6 +10,8 @@
     without_a_file_it_starts_with_what_emqx_has/1,
     a_new_configuration_is_used_without_a_stop/1,
     a_wrong_configuration_is_refused_in_words/1,
+    a_setting_has_one_name_everywhere/1,
+    a_rule_with_an_odd_name_is_shown_as_text/1,
     a_wrong_file_degrades_until_it_is_mended/1,
     a_file_that_is_no_hocon_is_named/1,
     a_setting_that_is_gone_is_not_kept/1,
@@ -26,7 +28,7 @@ suite() -> [{timetrap, {seconds, 60}}].
 
 all() ->
     [the_plugin_starts_with_what_is_in_the_file, without_a_file_it_starts_with_what_emqx_has, a_new_configuration_is_used_without_a_stop,
-     a_wrong_configuration_is_refused_in_words, a_wrong_file_degrades_until_it_is_mended, a_file_that_is_no_hocon_is_named,
+     a_wrong_configuration_is_refused_in_words, a_setting_has_one_name_everywhere, a_rule_with_an_odd_name_is_shown_as_text, a_wrong_file_degrades_until_it_is_mended, a_file_that_is_no_hocon_is_named,
      a_setting_that_is_gone_is_not_kept, a_plugin_that_does_not_run_checks_a_configuration, a_reload_reads_the_file, its_health_is_told,
      a_start_does_not_wait_for_kafka, the_spool_is_below_emqx_own_data].
 
@@ -95,6 +97,54 @@ a_wrong_configuration_is_refused_in_words(Config) ->
                  {#{<<"topic">> => <<"new">>, <<"hook">> => #{<<"message.publish.1">> => <<"{\"filter\": \"a/#/b\"}">>}},
                   "^hook.\"message.publish.1\": .*filter"},
                  {#{<<"topic">> => <<"new">>, <<"rdkafka">> => #{<<"no.such.property">> => <<"1">>}}, "^rdkafka.\"no.such.property\": "}]].
+
+%% At the start, in the health that EMQX asks for, at a change, at a reload, and in what a test advises: the field of the form.
+a_setting_has_one_name_everywhere(Config) ->
+    Good = settings(Config, "named"),
+    [begin
+         ok = save(Config, maps:merge(Good, Wrong)),
+         ok = application:start(?APP),
+         #{state := degraded, problems := Problems} = emq_plugin_kafka:status(),
+         Text = iolist_to_binary(lists:join("; ", Problems)),
+         ?assertEqual({error, <<"degraded; ", Text/binary>>}, emq_plugin_kafka_app:on_health_check(#{})),
+         ?assertEqual({error, Text}, emq_plugin_kafka_app:on_config_changed(#{}, maps:merge(Good, Wrong))),
+         ?assertEqual({error, Problems}, emq_plugin_kafka_producer:reload()),
+         ok = emq_plugin_kafka_producer:reload(environment(Good)),
+         ?assertEqual({error, Problems}, emq_plugin_kafka_producer:reload()),
+         ?assertMatch({Expected, Text, {match, _}}, {Expected, Text, re:run(Text, Expected)}),
+         ?assertEqual(nomatch, string:find(Text, "emq.plugin.kafka")),
+         ok = application:stop(?APP)
+     end || {Wrong, Expected} <-
+                [{#{<<"topic">> => <<"a b">>}, "^topic: a Kafka topic name"},
+                 {#{<<"sasl_password_file">> => <<"/no/such">>, <<"security_protocol">> => <<"sasl_plaintext">>},
+                  "^sasl_password_file: cannot read .*; sasl_mechanism: is missing: security_protocol is sasl_plaintext"},
+                 {#{<<"hook">> => #{<<"message.publish.1">> => <<"[]">>}},
+                  "^hook.\"message.publish.1\": expected a JSON object such as \\{\"filter\": \"a/#\"}, got a list"},
+                 {#{<<"rdkafka">> => #{<<"socket.timeout.ms">> => <<"x">>}}, "^rdkafka.\"socket.timeout.ms\": "},
+                 {#{<<"rdkafka">> => #{<<"bootstrap.servers">> => <<"h:1">>}}, "not allowed here: there is a setting for it: server$"},
+                 {#{<<"acks">> => <<"1">>}, "^acks: must be all while idempotence is on"},
+                 {#{<<"server">> => <<"SSL://h:9092">>}, "^server: .*write security_protocol = ssl"}]],
+    ok = save(Config, Good#{<<"server">> => <<"127.0.0.1:1">>}),
+    ok = application:start(?APP),
+    #{problem := #{advice := Advice}} = emq_plugin_kafka_info:test(<<>>, 5000),
+    ?assertMatch({match, _}, re:run(Advice, "correct the port in server$")).
+
+environment(Config) ->
+    {ok, Environment} = emq_plugin_kafka_emqx5_settings:environment(Config),
+    Environment.
+
+%% Bytes that are no text, and characters that a terminal obeys.
+a_rule_with_an_odd_name_is_shown_as_text(Config) ->
+    Good = settings(Config, "odd"),
+    [?assertMatch({Key, {error, <<Shown:(byte_size(Shown))/binary, _/binary>>}},
+                  {Key, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<"hook">> => #{Key => <<"[]">>}})})
+     || {Key, Shown} <- [{<<"message.publish.", 255, 1>>, <<"hook.\"message.publish.\\x{FF}\\x{1}\": expected EVENT.NAME">>},
+                         {<<"message.publish.\e[1m">>, <<"hook.\"message.publish.\\u{1b}[1m\": expected a JSON object">>},
+                         {<<"message.publish.küche"/utf8>>, <<"hook.\"message.publish.küche\": expected a JSON object"/utf8>>},
+                         {<<255>>, <<"hook.\"\\x{FF}\": expected EVENT.NAME">>}]],
+    ?assertMatch({error, <<"rdkafka.\"\\x{FF}\": expected a name in UTF-8">>},
+                 emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<"rdkafka">> => #{<<255>> => <<"x">>}})),
+    ?assertMatch({error, <<"\\x{FF}: there is no such setting">>}, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<255>> => <<"x">>})).
 
 a_wrong_file_degrades_until_it_is_mended(Config) ->
     Good = settings(Config, "mended"),

@@ -343,7 +343,7 @@ a_directory_that_is_no_emq_is_refused(Config) ->
          ?assertEqual({Script, Args, 1}, {Script, Args, Status}),
          ?assertMatch({match, _}, re:run(Output, Expected))
      end || Script <- ["install", "uninstall"],
-            {Args, Expected} <- [{[], "EMQ_HOME=/opt/emqttd"},
+            {Args, Expected} <- [{[], "for example /opt/emqttd \\(EMQ 2.3\\)"},
                                  {["/no/such/place"], "is no directory"},
                                  {[Empty], "is no EMQ release: it has neither bin/emqttd \\(EMQ 2.3\\) nor bin/emqx"},
                                  {[Broken], "it has no releases/2.3.11/emqttd.boot"}]],

@@ -75,7 +75,7 @@ login(Mechanism, Config) ->
 
 a_wrong_ca_is_told(Config) ->
     refused("SSL", tls_with("other-ca.pem", Config),
-            "its certificate was signed by CN=ca of a test, which ssl\\.ca\\.location does not hold", Config),
+            "its certificate was signed by CN=ca of a test, which emq\\.plugin\\.kafka\\.ssl\\.ca\\.location does not hold", Config),
     tls(Config).
 
 a_wrong_host_name_is_told(Config) ->
@@ -98,7 +98,7 @@ a_client_certificate_that_kafka_does_not_trust_is_told(Config) ->
 
 a_wrong_password_is_told_for_each_mechanism(Config) ->
     [begin
-         Expected = ["refuses the login of \"writer\" by ", Mechanism, ": wrong sasl\\.username or sasl\\.password"],
+         Expected = ["refuses the login of \"writer\" by ", Mechanism, ": wrong emq\\.plugin\\.kafka\\.sasl\\.username or emq\\.plugin\\.kafka\\.sasl\\.password"],
          refused("SASL_PLAINTEXT", user(Mechanism, "writer", "guessed"), Expected, Config),
          login(Mechanism, Config)
      end || Mechanism <- ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]].
@@ -111,7 +111,7 @@ an_unknown_user_is_told(Config) ->
 a_mechanism_that_is_not_offered_is_told(Config) ->
     Password = kafka_cluster:password(cluster(Config), "writer"),
     refused("SCRAM", user("PLAIN", "writer", Password),
-            "does not offer sasl\\.mechanism = PLAIN: expected one of SCRAM-SHA-512", Config),
+            "does not offer emq\\.plugin\\.kafka\\.sasl\\.mechanism = PLAIN: expected one of SCRAM-SHA-512", Config),
     arrives("SCRAM", user("SCRAM-SHA-512", "writer", Password), Config).
 
 plaintext_at_a_listener_with_tls_is_told(Config) ->

@@ -4,6 +4,7 @@ rustler::atoms! {
     ok,
     error,
     infinity,
+    hocon,
     at,
     ignored,
     heavy,

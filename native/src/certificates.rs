@@ -12,6 +12,8 @@ use openssl::x509::{X509, X509NameRef, X509Ref, X509VerifyResult};
 use rdkafka::bindings::{rd_kafka_conf_res_t, rd_kafka_conf_set_ssl_cert_verify_cb, rd_kafka_t};
 use rdkafka::config::NativeClientConfig;
 
+use crate::names::Key;
+
 /// OpenSSL's word for a certificate that is in order.
 const X509_V_OK: c_int = 0;
 
@@ -92,6 +94,12 @@ unsafe fn write(text: &str, to: *mut c_char, size: usize) {
     }
 }
 
+/// The authorities that are trusted.
+const CA: &str = "ssl.ca.location";
+
+/// The lists of what they have revoked.
+const REVOKED: &str = "rdkafka.ssl.crl.location";
+
 /// What is wrong, whose certificate it is, and what to change.
 fn words(verdict: c_int, depth: c_int, broker: &str, certificate: Option<&X509>) -> String {
     let whose = if depth == 0 { "its certificate" } else { "the certificate of an authority above its own" };
@@ -99,14 +107,16 @@ fn words(verdict: c_int, depth: c_int, broker: &str, certificate: Option<&X509>)
         certificate.map_or_else(String::new, |certificate| format!(" ({})", name(certificate.subject_name())));
     let signed_by = |authority: &str| {
         format!(
-            "its certificate was signed by {authority}, which ssl.ca.location does not hold: expected there the certificate \
-             of that authority"
+            "its certificate was signed by {authority}, which {} does not hold: expected there the certificate of that \
+             authority",
+            Key(CA)
         )
     };
     let what = match verdict {
         18 => {
             return format!(
-                "its certificate{subject} was signed by itself: expected it in ssl.ca.location, or one of an authority"
+                "its certificate{subject} was signed by itself: expected it in {}, or one of an authority",
+                Key(CA)
             );
         }
         // The end of its chain is an authority that nobody knows.
@@ -123,20 +133,23 @@ fn words(verdict: c_int, depth: c_int, broker: &str, certificate: Option<&X509>)
             format!("has expired on {}: renew it (or set this machine's clock)", date(certificate, X509Ref::not_after))
         }
         23 => "was revoked by its authority: the broker needs another one".to_owned(),
-        3 => "cannot be checked for revocation: ssl.crl.location has no list of its authority".to_owned(),
-        12 => "cannot be checked for revocation: the list in ssl.crl.location has expired".to_owned(),
+        3 => format!("cannot be checked for revocation: {} has no list of its authority", Key(REVOKED)),
+        12 => format!("cannot be checked for revocation: the list in {} has expired", Key(REVOKED)),
         // It compares the name with its brackets.
         62 | 64 if broker.starts_with('[') => {
-            "cannot be compared with an IPv6 address by librdkafka: expected a host name in \
-                                               server and in the broker's advertised.listeners"
-                .to_owned()
+            format!(
+                "cannot be compared with an IPv6 address by librdkafka: expected a host name in {} and in the broker's \
+                 advertised.listeners",
+                Key("server")
+            )
         }
         62 | 64 => {
             let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
             let names = certificate.map_or_else(String::new, names);
             format!(
-                "is for another host than {host}{names}: expected the name in server and in the broker's \
-                 advertised.listeners to be one of the certificate's"
+                "is for another host than {host}{names}: expected the name in {} and in the broker's advertised.listeners to \
+                 be one of the certificate's",
+                Key("server")
             )
         }
         66..=68 => format!("is too weak for OpenSSL ({}): the broker needs another one", openssl_words(verdict)),
@@ -269,9 +282,9 @@ mod tests {
             (62, "is for another host than kafka1"),
             (64, "is for another host than kafka1"),
             (18, "was signed by itself"),
-            (19, "which ssl.ca.location does not hold"),
-            (20, "which ssl.ca.location does not hold"),
-            (7, "which ssl.ca.location does not hold"),
+            (19, "which emq.plugin.kafka.ssl.ca.location does not hold"),
+            (20, "which emq.plugin.kafka.ssl.ca.location does not hold"),
+            (7, "which emq.plugin.kafka.ssl.ca.location does not hold"),
             (23, "was revoked"),
             (26, "is not for a server"),
             (66, "is too weak for OpenSSL"),

@@ -24,6 +24,7 @@ use thiserror::Error;
 
 use crate::encode::PayloadEncoding;
 use crate::event::EventKind;
+use crate::names::{Key, Naming};
 use crate::rule::{Destination, FormatName, OnFailure, Produce, Rule};
 use crate::topic::KafkaTopic;
 
@@ -34,12 +35,9 @@ pub use security::{Secret, SecuritySettings};
 /// What the key of a rule begins with.
 const RULE: &str = "hook.";
 
-/// What every key begins with in the configuration file.
-pub const PREFIX: &str = "emq.plugin.kafka.";
-
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{PREFIX}{key}: {problem}")]
+#[error("{}: {problem}", Key(key))]
 pub struct SettingError {
     /// The key, without the prefix.
     pub key: String,
@@ -58,6 +56,8 @@ impl SettingError {
 pub struct Settings {
     /// `server`: the Kafka brokers to ask first, as librdkafka wants them. Default `127.0.0.1:9092`.
     pub servers: String,
+    /// The protocols that were written before some of them.
+    listeners: Vec<servers::Listener>,
     /// `topic`: the Kafka topic of all records. Default `test`.
     pub topic: String,
     /// `encode_payload`. Default `auto`.
@@ -104,6 +104,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             servers: "127.0.0.1:9092".to_owned(),
+            listeners: Vec::new(),
             topic: "test".to_owned(),
             encode_payload: PayloadEncoding::Auto,
             format: FormatName::Json,
@@ -191,12 +192,14 @@ impl Settings {
             others.into_iter().chain(rules).filter_map(|(name, value)| settings.set(name, value).err()).collect();
         if settings.idempotence && settings.acks != "all" {
             let problem = format!(
-                "must be all while {PREFIX}idempotence is on, got {}; switch idempotence off or leave acks alone",
+                "must be all while {} is on, got {}; switch idempotence off or leave acks alone",
+                Key("idempotence"),
                 settings.acks
             );
             errors.push(SettingError::new("acks", problem));
         }
         errors.extend(settings.conflicts());
+        errors.extend(settings.other_listeners());
         errors.extend(settings.secure());
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
@@ -217,7 +220,9 @@ impl Settings {
             return result;
         }
         match name {
-            "server" => self.servers = servers::parse(value).map_err(|e| SettingError::new(name, e))?,
+            "server" => {
+                (self.servers, self.listeners) = servers::parse(value).map_err(|e| SettingError::new(name, e))?;
+            }
             "topic" => {
                 KafkaTopic::new(value).map_err(|e| SettingError::new(name, e))?;
                 value.clone_into(&mut self.topic);
@@ -270,7 +275,7 @@ impl Settings {
             unknown => {
                 return Err(SettingError::new(
                     unknown,
-                    "unknown setting; see etc/emq_plugin_kafka.conf for those there are",
+                    format!("unknown setting; see {} for those there are", Naming::file()),
                 ));
             }
         }

@@ -16,7 +16,8 @@ use std::thread::JoinHandle;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use crate::config::{ListenAddress, PREFIX};
+use crate::config::ListenAddress;
+use crate::names::Key;
 use crate::view::View;
 
 /// Whether Prometheus finds the metrics, and where.
@@ -137,8 +138,8 @@ fn set(listening: &Mutex<Listening>, now: Listening) {
 
 fn fail(listening: &Mutex<Listening>, view: &View, address: &ListenAddress, problem: &str) {
     let text = format!(
-        "{PREFIX}metrics.listener: there are no metrics at {address}: {problem}. Records are forwarded all the same; a reload \
-         tries again"
+        "{}: there are no metrics at {address}: {problem}. Records are forwarded all the same; a reload tries again",
+        Key("metrics.listener")
     );
     view.shared.notices.push("setting metrics.listener", text.clone());
     set(listening, Listening::Failed(text));

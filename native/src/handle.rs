@@ -17,6 +17,7 @@ use crate::exporter::{Exporter, Listening};
 use crate::flush::{Flush, FlushError};
 use crate::intake::Intake;
 use crate::metrics::{DropReason, Home, Metrics};
+use crate::names::Key;
 use crate::notices::Notices;
 use crate::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
 use crate::produce::{OpenError, Producer};
@@ -57,7 +58,7 @@ pub enum ReloadError {
     #[error("the plugin is not running")]
     Closed,
     /// A spool is opened and closed with the plugin.
-    #[error("emq.plugin.kafka.{0} cannot be changed while the plugin runs: stop and start the plugin")]
+    #[error("{} cannot be changed while the plugin runs: stop and start the plugin", Key(.0))]
     Spool(&'static str),
     /// The new producer could not be opened.
     #[error(transparent)]

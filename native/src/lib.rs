@@ -37,6 +37,7 @@ pub mod intake;
 pub mod json;
 pub mod malloc;
 pub mod metrics;
+pub mod names;
 pub mod native_client;
 pub mod native_parts;
 #[cfg(feature = "nif")]

@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::event::Event;
 use crate::handle::{Closed, Handle, ReloadError, Status};
 use crate::metrics::DropReason;
+use crate::names::{Key, Naming};
 use crate::notices::Level;
 use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};
@@ -221,6 +222,20 @@ fn suspend(env: Env<'_>) -> Term<'_> {
         Some(spooled) => (atoms::ok(), spooled).encode(env),
         None => (atoms::error(), atoms::no_spool()).encode(env),
     }
+}
+
+/// What texts call a setting from now on: `conf` for the key in a conf file, `hocon` for the field of EMQX 5's configuration.
+#[rustler::nif]
+fn name_settings(naming: Atom) -> Atom {
+    let naming = if naming == atoms::hocon() { Naming::Hocon } else { Naming::Conf };
+    naming.use_it();
+    atoms::ok()
+}
+
+/// How the operator wrote a setting, for texts made elsewhere. Its name is that in the conf file, without the prefix.
+#[rustler::nif]
+fn setting_name(name: Binary<'_>) -> String {
+    Key(&String::from_utf8_lossy(name.as_slice())).to_string()
 }
 
 /// Checks settings without opening anything: `{ok, [{Key, Value}]}`, secrets replaced, or `{error, [Problem]}`.

@@ -21,6 +21,7 @@ use crate::dead_letter::{DeadLetters, Verdict};
 use crate::delivery::{self, Returned, error_name};
 use crate::malloc;
 use crate::metrics::DropReason;
+use crate::names::Key;
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::record::Header;
@@ -70,7 +71,7 @@ pub enum OpenError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// The spool cannot be used.
-    #[error("emq.plugin.kafka.spool.dir: {0}")]
+    #[error("{key}: {0}", key = Key("spool.dir"))]
     Spool(String),
 }
 

@@ -79,10 +79,11 @@ pub fn fill<'b, 'a: 'b>(
         }
     };
     user_property_headers(context, &mut headers);
-    // The rule's own come last: of several headers with one name, Kafka's clients take the last.
+    // The rule's own replace others of their name.
     for (name, template) in &rule.headers {
         let mut value = Vec::new();
         template.render(context, &mut value)?;
+        headers.retain(|(other, _)| other != name);
         headers.push((name.as_str().into(), value.into()));
     }
     Ok((value, headers))

@@ -2,15 +2,41 @@
 //! which setting to change. Every other line stays as it is.
 
 use crate::config::Settings;
+use crate::names::Key;
 
-const NOT_SHOWN: &str = "trusts none of the authorities that signed the certificate in ssl.certificate.location, which is not \
-                         shown to it: expected a certificate of an authority that the broker trusts";
-const NO_TLS: &str = "ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with \
-                      it, or security.protocol = plaintext or sasl_plaintext";
-const TLS_OR_PROXY: &str = "closed the connection before it answered anything: is that a listener with TLS (security.protocol = \
-                            ssl or sasl_ssl), or a proxy without a Kafka behind it?";
-const WANTS_LOGIN: &str = "closed the connection at the first request: does it want a login (security.protocol = sasl_plaintext \
-                           or sasl_ssl, and sasl.*)?";
+fn not_shown() -> String {
+    format!(
+        "trusts none of the authorities that signed the certificate in {}, which is not shown to it: expected a certificate of \
+         an authority that the broker trusts",
+        Key("ssl.certificate.location")
+    )
+}
+
+fn no_tls() -> String {
+    format!(
+        "ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or {} = \
+         plaintext or sasl_plaintext",
+        Key(PROTOCOL)
+    )
+}
+
+fn tls_or_proxy() -> String {
+    format!(
+        "closed the connection before it answered anything: is that a listener with TLS ({} = ssl or sasl_ssl), or a proxy \
+         without a Kafka behind it?",
+        Key(PROTOCOL)
+    )
+}
+
+fn wants_login() -> String {
+    format!(
+        "closed the connection at the first request: does it want a login ({} = sasl_plaintext or sasl_ssl, and {})?",
+        Key(PROTOCOL),
+        Key("sasl.*")
+    )
+}
+
+const PROTOCOL: &str = "security.protocol";
 
 /// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +79,7 @@ impl Words {
                 Some((_, words)) if !words.is_empty() => said(words.to_owned()),
                 _ => Said::Unchanged,
             },
-            "SSL" if text.starts_with("No matching issuer found") => said(NOT_SHOWN.to_owned()),
+            "SSL" if text.starts_with("No matching issuer found") => said(not_shown()),
             "FAIL" => self.failure(text, after, said),
             _ => Said::Unchanged,
         }
@@ -78,9 +104,9 @@ impl Words {
         let plaintext = text.contains("wrong version number") || text.contains("PLAINTEXT broker listener");
         let closed = text.contains("Disconnected");
         match after.state {
-            "SSL_HANDSHAKE" if plaintext || closed => said(NO_TLS.to_owned()),
-            "APIVERSION_QUERY" if closed => said(TLS_OR_PROXY.to_owned()),
-            "UP" if closed && after.is_at_once() && !self.logs_in => said(WANTS_LOGIN.to_owned()),
+            "SSL_HANDSHAKE" if plaintext || closed => said(no_tls()),
+            "APIVERSION_QUERY" if closed => said(tls_or_proxy()),
+            "UP" if closed && after.is_at_once() && !self.logs_in => said(wants_login()),
             _ => Said::Unchanged,
         }
     }
@@ -88,9 +114,11 @@ impl Words {
     /// A login that was tried. Kafka does not tell a wrong password from an unknown user, so that nobody can find out users.
     fn refused(&self, reason: &str) -> String {
         format!(
-            "refuses the login of {:?} by {}: wrong sasl.username or sasl.password, or no such user for this mechanism (it says: \
-             {reason})",
-            self.user, self.mechanism
+            "refuses the login of {:?} by {}: wrong {} or {}, or no such user for this mechanism (it says: {reason})",
+            self.user,
+            self.mechanism,
+            Key("sasl.username"),
+            Key("sasl.password")
         )
     }
 
@@ -98,9 +126,11 @@ impl Words {
     fn not_offered(&self, text: &str) -> String {
         let offered = text.rsplit_once("supported mechanisms: ").map_or("", |(_, offered)| offered.trim());
         match offered {
-            "" => "takes no login on this listener: expected security.protocol = plaintext or ssl, or another port"
-                .to_owned(),
-            _ => format!("does not offer sasl.mechanism = {}: expected one of {offered}", self.mechanism),
+            "" => format!(
+                "takes no login on this listener: expected {} = plaintext or ssl, or another port",
+                Key(PROTOCOL)
+            ),
+            _ => format!("does not offer {} = {}: expected one of {offered}", Key("sasl.mechanism"), self.mechanism),
         }
     }
 }
@@ -109,7 +139,9 @@ impl Words {
 fn own_certificate(alert: &str) -> Option<String> {
     let of = |what: &str| {
         Some(format!(
-            "{what}; expected ssl.certificate.location and ssl.key.location with a certificate that it trusts"
+            "{what}; expected {} and {} with a certificate that it trusts",
+            Key("ssl.certificate.location"),
+            Key("ssl.key.location")
         ))
     };
     let alert = alert.split(':').next().unwrap_or_default();
@@ -191,32 +223,32 @@ mod tests {
             (
                 "FAIL",
                 "[thrd:sasl_ssl://127.0.0.1:1/bootstrap]: sasl_ssl://127.0.0.1:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 302ms in state AUTH_REQ)",
-                "Kafka broker 127.0.0.1:1: refuses the login of \"writer\" by PLAIN: wrong sasl.username or sasl.password, or no such user for this mechanism (it says: Authentication failed: Invalid username or password)",
+                "Kafka broker 127.0.0.1:1: refuses the login of \"writer\" by PLAIN: wrong emq.plugin.kafka.sasl.username or emq.plugin.kafka.sasl.password, or no such user for this mechanism (it says: Authentication failed: Invalid username or password)",
             ),
             (
                 "FAIL",
                 "[thrd:sasl_plaintext://h:1/bootstrap]: sasl_plaintext://h:1/2: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 1ms in state AUTH_HANDSHAKE)",
-                "Kafka broker h:1: does not offer sasl.mechanism = PLAIN: expected one of SCRAM-SHA-512",
+                "Kafka broker h:1: does not offer emq.plugin.kafka.sasl.mechanism = PLAIN: expected one of SCRAM-SHA-512",
             ),
             (
                 "FAIL",
                 "[thrd:sasl_plaintext://h:1/bootstrap]: sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 1ms in state AUTH_HANDSHAKE)",
-                "Kafka broker h:1: takes no login on this listener: expected security.protocol = plaintext or ssl, or another port",
+                "Kafka broker h:1: takes no login on this listener: expected emq.plugin.kafka.security.protocol = plaintext or ssl, or another port",
             ),
             (
                 "FAIL",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)",
-                "Kafka broker h:1: wants a certificate of the plugin, and got none, or refuses it; expected ssl.certificate.location and ssl.key.location with a certificate that it trusts",
+                "Kafka broker h:1: wants a certificate of the plugin, and got none, or refuses it; expected emq.plugin.kafka.ssl.certificate.location and emq.plugin.kafka.ssl.key.location with a certificate that it trusts",
             ),
             (
                 "FAIL",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: SSL connection closed by peer (after 1ms in state SSL_HANDSHAKE)",
-                "Kafka broker h:1: ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or security.protocol = plaintext or sasl_plaintext",
+                "Kafka broker h:1: ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or emq.plugin.kafka.security.protocol = plaintext or sasl_plaintext",
             ),
             (
                 "FAIL",
                 "[thrd:[::1]:1/bootstrap]: [::1]:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 23ms in state APIVERSION_QUERY, 3 identical error(s) suppressed)",
-                "Kafka broker [::1]:1: closed the connection before it answered anything: is that a listener with TLS (security.protocol = ssl or sasl_ssl), or a proxy without a Kafka behind it?",
+                "Kafka broker [::1]:1: closed the connection before it answered anything: is that a listener with TLS (emq.plugin.kafka.security.protocol = ssl or sasl_ssl), or a proxy without a Kafka behind it?",
             ),
             (
                 "SSLCERTVRFY",

@@ -282,6 +282,32 @@ fn cloudevents_in_structured_mode_are_an_envelope() {
 }
 
 #[test]
+fn a_header_of_the_rule_replaces_the_one_of_its_name() {
+    let (cluster, handle) = open(&[
+        (RULE, r#"{"format":"raw","headers":{"topic":"mine","clientid":"${username}"}}"#),
+        ("hook.message.publish.2", r#"{"format":"cloudevents","topic":"two","headers":{"content-type":"x"}}"#),
+        (
+            "hook.message.publish.3",
+            r#"{"format":"cloudevents","mode":"binary","topic":"three","headers":{"content-type":"x","ce_type":"y"}}"#,
+        ),
+    ]);
+    assert!(queued(&handle.submit(&of(message(), Some(b"u")), &Publisher::Hurried, false)));
+    drained(&handle);
+    let (one, two, three) =
+        (consume(&cluster, 1), consume_from(&cluster, "two", 1), consume_from(&cluster, "three", 1));
+    for (record, name, value) in [
+        (&one[0], "topic", "mine"),
+        (&one[0], "clientid", "u"),
+        (&two[0], "content-type", "x"),
+        (&three[0], "content-type", "x"),
+        (&three[0], "ce_type", "y"),
+    ] {
+        let named: Vec<_> = record.headers.iter().filter(|(other, _)| other == name).collect();
+        assert_eq!(named, [&(name.to_owned(), value.as_bytes().to_vec())]);
+    }
+}
+
+#[test]
 fn cloudevents_in_binary_mode_are_headers() {
     let rule = r#"{"format":"cloudevents","mode":"binary"}"#;
     let (cluster, handle) = open(&[(RULE, rule), ("hook.session.terminated.1", rule)]);

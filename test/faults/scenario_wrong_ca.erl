@@ -13,5 +13,5 @@ run(Mode) ->
     faults_security:run(Mode, fun fault/0).
 
 fault() ->
-    #{listener => "SSL", wrong => faults_security:tls("other-ca"), cause => "its certificate was signed by CN=ca of a test, which ssl.ca.location does not hold",
+    #{listener => "SSL", wrong => faults_security:tls("other-ca"), cause => "its certificate was signed by CN=ca of a test, which emq.plugin.kafka.ssl.ca.location does not hold",
       mend => fun() -> faults_security:reload(faults_cluster:server("SSL", faults_security:tls("ca"))) end}.

@@ -54,6 +54,7 @@ fn split(value: &str) -> Result<(String, &str), &'static str> {
         None if value.bytes().all(|b| b.is_ascii_digit()) => Ok((LOOPBACK.to_owned(), value)),
         None => Err("has no port"),
         Some(("", port)) => Ok((LOOPBACK.to_owned(), port)),
+        Some(_) if value.contains("://") => Err("is a URL; leave out what stands before the host"),
         Some((host, _)) if host.contains(':') => Err("has several colons; an IPv6 address goes into brackets"),
         Some((host, port)) => {
             let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -95,6 +96,7 @@ mod tests {
             ("on", "has no port"),
             (":65536", "has no port from 1 to 65535"),
             ("h:+1", "has no port from 1 to 65535"),
+            ("http://localhost:9091", "is a URL; leave out what stands before the host"),
             ("::1:9091", "has several colons"),
             ("[::1]", "has no :port behind the bracket"),
             ("[::1:9091", "has no closing bracket"),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{PREFIX, SettingError, Settings};
+use super::{SettingError, Settings};
+use crate::names::Key;
 use crate::rule::{OnFailure, Produce};
 
 /// When the hook of a client's `QoS` 1 message returns, and what if that takes too long.
@@ -72,13 +73,14 @@ impl Settings {
         let mut errors = Vec::new();
         let spool = &self.spool;
         if spool.mode == SpoolMode::Off && self.uses(Produce::Durable) {
-            let problem = format!("is off, but {PREFIX}produce, or a rule's produce, is durable: switch it on");
+            let problem = format!("is off, but {}, or a rule's produce, is durable: switch it on", Key("produce"));
             errors.push(SettingError::new("spool", problem));
         }
         if spool.mode != SpoolMode::Off && spool.max_size < 4 * spool.segment_size {
             let least = 4 * spool.segment_size;
             let problem = format!(
-                "expected at least four segments ({PREFIX}spool.segment_size), {least} bytes, got {}",
+                "expected at least four segments ({}), {least} bytes, got {}",
+                Key("spool.segment_size"),
                 spool.max_size
             );
             errors.push(SettingError::new("spool.max_size", problem));
@@ -89,7 +91,8 @@ impl Settings {
             && let Some((name, _)) = times_out
         {
             let problem = format!(
-                "is 0 while {PREFIX}spool is on: a record that timed out would be sent again after its successors; remove it"
+                "is 0 while {} is on: a record that timed out would be sent again after its successors; remove it",
+                Key("spool")
             );
             errors.push(SettingError::new(&format!("rdkafka.{name}"), problem));
         }

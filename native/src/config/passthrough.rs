@@ -4,6 +4,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::security::HIDDEN;
+use crate::names::Key;
 
 /// Properties that may not be set, by prefix or whole name, and why. A configuration can be changed over the broker's
 /// REST interface: what loads or runs code must not be reachable from there. What breaks the accounting is refused too.
@@ -25,14 +26,18 @@ const REFUSED: [(&str, &str); 18] = [
     ("msg_order_cmp", "it is a pointer inside the plugin"),
     ("resolve_cb", "it is a pointer inside the plugin"),
     ("transactional.id", "the plugin does not use transactions"),
-    ("bootstrap.servers", "use emq.plugin.kafka.server"),
-    ("metadata.broker.list", "use emq.plugin.kafka.server"),
+    ("bootstrap.servers", INSTEAD),
+    ("metadata.broker.list", INSTEAD),
 ];
+
+/// The names of librdkafka's that our own setting stands for.
+const INSTEAD: &str = "there is a setting for it";
 
 /// Checks one property, by our list and then by librdkafka itself.
 pub fn check(property: &str, value: &str) -> Result<(), String> {
     if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| property.starts_with(refused)) {
-        return Err(format!("this property of librdkafka is not allowed here: {why}"));
+        let instead = if *why == INSTEAD { format!(": {}", Key("server")) } else { String::new() };
+        return Err(format!("this property of librdkafka is not allowed here: {why}{instead}"));
     }
     if property.ends_with("_cb") {
         return Err("this property of librdkafka is not allowed here: it is a pointer inside the plugin".to_owned());

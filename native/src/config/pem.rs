@@ -5,6 +5,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
 use super::files;
+use crate::names::Key;
 
 /// The certificates of a file, of which there is one at least.
 pub fn certificates(path: &str) -> Result<Vec<X509>, String> {
@@ -30,9 +31,10 @@ pub fn key(path: &str, password: Option<&str>) -> Result<PKey<Private>, String> 
     });
     match (read, asked, password) {
         (Ok(key), ..) => Ok(key),
-        (Err(_), true, None) => Err(format!("{path:?} needs a password: expected ssl.key.password_file")),
+        (Err(_), true, None) => Err(format!("{path:?} needs a password: expected {}", Key("ssl.key.password_file"))),
         (Err(_), true, Some(_)) => {
-            Err(format!("{path:?} cannot be read with the password of ssl.key.password_file or ssl.key.password"))
+            let (file, given) = (Key("ssl.key.password_file"), Key("ssl.key.password"));
+            Err(format!("{path:?} cannot be read with the password of {file} or {given}"))
         }
         (Err(_), false, _) => Err(format!("{path:?} holds no private key: expected PEM (-----BEGIN PRIVATE KEY-----)")),
     }

@@ -55,7 +55,7 @@ impl SecretSource {
 
 /// `security.protocol`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+pub(super) enum Protocol {
     Plaintext,
     Ssl,
     SaslPlaintext,
@@ -79,11 +79,11 @@ impl Protocol {
     }
 
     /// As librdkafka reads it: in any case.
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         PROTOCOLS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, protocol)| *protocol)
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         PROTOCOLS.iter().find(|(_, protocol)| *protocol == self).map_or("", |(name, _)| name)
     }
 }
@@ -141,6 +141,9 @@ const PASSWORD_FILE: &str = "sasl.password_file";
 const PROTOCOL: &str = "security.protocol";
 
 impl SecuritySettings {
+    /// The key of the protocol of all connections.
+    pub(super) const PROTOCOL: &'static str = PROTOCOL;
+
     /// Takes a setting of these under its name in the application environment. None: it is none of these.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), SettingError>> {
         // Empty is unset: so the dashboard clears a field.

@@ -1,8 +1,13 @@
-//! The `server` setting: a comma list of `host[:port]`.
+//! The `server` setting: a comma list of `host[:port]`, each perhaps with its listener's protocol before it, as Kafka's own
+//! `listeners` have it: `SASL_SSL://host:port`.
 
 use std::net::Ipv6Addr;
 
 use thiserror::Error;
+
+use super::security::{Protocol, SecuritySettings};
+use super::{SettingError, Settings};
+use crate::names::Key;
 
 /// Kafka's own default.
 const DEFAULT_PORT: u16 = 9092;
@@ -17,21 +22,59 @@ pub struct ServerError {
     problem: &'static str,
 }
 
-/// Checks the list and writes it as librdkafka wants it, every server with its port.
-pub fn parse(list: &str) -> Result<String, ServerError> {
-    let servers: Result<Vec<String>, ServerError> = list
-        .split(',')
-        .map(|server| {
-            let server = server.trim();
-            parse_one(server).map_err(|problem| ServerError { server: server.to_owned(), problem })
-        })
-        .collect();
-    servers.map(|servers| servers.join(","))
+/// A server for which the operator wrote a protocol.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// As it is written.
+    server: String,
+    protocol: Protocol,
+}
+
+/// Checks the list and writes it as librdkafka wants it, every server with its port and without a protocol.
+pub fn parse(list: &str) -> Result<(String, Vec<Listener>), ServerError> {
+    let mut listeners = Vec::new();
+    let mut servers = Vec::new();
+    for server in list.split(',').map(str::trim) {
+        let wrong = |problem| ServerError { server: server.to_owned(), problem };
+        let address = match server.split_once("://") {
+            None => server,
+            Some((name, address)) => {
+                let protocol = Protocol::from_name(name).ok_or(UNKNOWN_PROTOCOL).map_err(wrong)?;
+                listeners.push(Listener { server: server.to_owned(), protocol });
+                address
+            }
+        };
+        servers.push(parse_one(address).map_err(wrong)?);
+    }
+    Ok((servers.join(","), listeners))
+}
+
+const UNKNOWN_PROTOCOL: &str =
+    "has another protocol than Kafka's; expected PLAINTEXT://, SSL://, SASL_PLAINTEXT://, SASL_SSL:// or none";
+
+impl Settings {
+    /// Servers whose protocol is another than that of all connections.
+    pub(super) fn other_listeners(&self) -> Vec<SettingError> {
+        let protocol = self.protocol();
+        let problem = |listener: &Listener| {
+            let (key, name) = (Key(SecuritySettings::PROTOCOL), listener.protocol.name());
+            let problem = format!(
+                "{:?} is a listener of {name}, but {key} is {}: write {key} = {name}, or leave out what stands before the host",
+                listener.server,
+                protocol.name()
+            );
+            SettingError::new("server", problem)
+        };
+        self.listeners.iter().filter(|listener| listener.protocol != protocol).map(problem).collect()
+    }
 }
 
 fn parse_one(server: &str) -> Result<String, &'static str> {
     if server.is_empty() {
         return Err("is empty");
+    }
+    if server.contains(|c: char| c == ';' || c.is_whitespace()) {
+        return Err("looks like several; separate servers with a comma");
     }
     if let Some(rest) = server.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or("has no closing bracket")?;
@@ -82,8 +125,9 @@ mod tests {
             ("[::1]", "[::1]:9092"),
             ("[fe80::1]:19092,[::1]:1", "[fe80::1]:19092,[::1]:1"),
             ("docker_host:65535", "docker_host:65535"),
+            ("PLAINTEXT://a:1, sasl_ssl://[::1]", "a:1,[::1]:9092"),
         ] {
-            assert_eq!(parse(given).as_deref(), Ok(expected), "{given}");
+            assert_eq!(parse(given).map(|(servers, _)| servers).as_deref(), Ok(expected), "{given}");
         }
     }
 
@@ -102,9 +146,12 @@ mod tests {
             ("[::1", "\"[::1\" has no closing bracket"),
             ("[::1]9092", "behind the bracket"),
             ("[kafka]:9092", "no IPv6 address"),
-            ("kafka host:9092", "a character that no host name has"),
-            ("PLAINTEXT://a:9092", "several colons"),
-            ("a;b", "a character that no host name has"),
+            ("kafka host:9092", "separate servers with a comma"),
+            ("a:1;b:2", "separate servers with a comma"),
+            ("http://a:9092", "has another protocol than Kafka's; expected PLAINTEXT://, SSL://"),
+            ("SSL://", "\"SSL://\" is empty"),
+            ("kafka/a:9092", "a character that no host name has"),
+            ("a;b", "separate servers with a comma"),
         ] {
             let error = parse(given).map_err(|e| e.to_string()).expect_err(given);
             assert!(error.contains(expected), "{given}: {error}");

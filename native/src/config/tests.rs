@@ -51,6 +51,7 @@ fn reads_every_setting() {
     ]);
     let expected = Settings {
         servers: "a:1,b:9092".into(),
+        listeners: Vec::new(),
         topic: "t".into(),
         encode_payload: PayloadEncoding::Base64,
         format: FormatName::Raw,
@@ -112,7 +113,7 @@ fn reports_every_wrong_setting_with_its_key_and_what_was_expected() {
             "emq.plugin.kafka.linger: expected a duration in milliseconds from 0 to 900000, got \"-1\"",
             "emq.plugin.kafka.compression: expected one of none, gzip, snappy, lz4, zstd, got \"zip\"",
             "emq.plugin.kafka.encode_payload: expected one of auto, utf8, base64, got \"hex\"",
-            "emq.plugin.kafka.colour: unknown setting; see etc/emq_plugin_kafka.conf for those there are",
+            "emq.plugin.kafka.colour: unknown setting; see etc/plugins/emq_plugin_kafka.conf for those there are",
             "emq.plugin.kafka.hook.message.published.1: there is no event \"message.published\"; there are client.connected, client.disconnected, client.subscribe, client.unsubscribe, session.created, session.subscribed, session.unsubscribed, session.terminated, message.publish, message.delivered, message.acked, client.connect, \
              client.connack, session.resumed, session.discarded, session.takenover, message.dropped, delivery.dropped, \
              delivery.completed, message.puback",

@@ -5,13 +5,14 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use super::verdict::{Kind, Problem};
+use crate::names::Key;
 
 /// The addresses of `host:port`, of the family that librdkafka is to use. By `getaddrinfo`, as librdkafka does.
 pub fn resolve(server: &str, family: Option<&str>) -> Result<Vec<SocketAddr>, Problem> {
     let found = server.to_socket_addrs().map_err(|error| {
         // std's words before the resolver's own.
         let text = error.to_string().replace("failed to lookup address information: ", "");
-        Problem::new(Kind::Dns, "", format!("{}: {text}", host(server)), DNS_ADVICE)
+        Problem::new(Kind::Dns, "", format!("{}: {text}", host(server)), dns_advice())
     })?;
     let wanted = |address: &SocketAddr| match family {
         Some("v4") => address.is_ipv4(),
@@ -20,14 +21,17 @@ pub fn resolve(server: &str, family: Option<&str>) -> Result<Vec<SocketAddr>, Pr
     };
     let found: Vec<SocketAddr> = found.filter(wanted).collect();
     if found.is_empty() {
-        let text = format!("{}: no address of the family that rdkafka.broker.address.family allows", host(server));
-        return Err(Problem::new(Kind::Dns, "", text, DNS_ADVICE));
+        let text =
+            format!("{}: no address of the family that {} allows", host(server), Key("rdkafka.broker.address.family"));
+        return Err(Problem::new(Kind::Dns, "", text, dns_advice()));
     }
     Ok(found)
 }
 
-pub const DNS_ADVICE: &str =
-    "correct the name in emq.plugin.kafka.server, or make this machine know it (/etc/hosts, /etc/resolv.conf)";
+/// What to do about a name that nobody knows.
+pub fn dns_advice() -> String {
+    format!("correct the name in {}, or make this machine know it (/etc/hosts, /etc/resolv.conf)", Key("server"))
+}
 
 fn host(server: &str) -> &str {
     server.rsplit_once(':').map_or(server, |(host, _)| host)
@@ -51,16 +55,17 @@ fn refused(address: SocketAddr, error: &std::io::Error) -> Problem {
     let (text, advice) = match error.kind() {
         ErrorKind::ConnectionRefused => (
             format!("{address} refuses the connection"),
-            "nothing listens there: start Kafka, or correct the port in emq.plugin.kafka.server",
+            format!("nothing listens there: start Kafka, or correct the port in {}", Key("server")),
         ),
         ErrorKind::TimedOut | ErrorKind::WouldBlock => (
             format!("{address} does not answer"),
-            "packets are lost on the way: a firewall, a wrong address, or a machine that is down",
+            "packets are lost on the way: a firewall, a wrong address, or a machine that is down".to_owned(),
         ),
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-            (format!("{address} cannot be reached: {error}"), "this machine has no way there: check its routes")
-        }
-        _ => (format!("{address}: {error}"), "check the address in emq.plugin.kafka.server"),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
+            format!("{address} cannot be reached: {error}"),
+            "this machine has no way there: check its routes".to_owned(),
+        ),
+        _ => (format!("{address}: {error}"), format!("check the address in {}", Key("server"))),
     };
     Problem::new(Kind::Connect, "", text, advice)
 }

@@ -4,8 +4,9 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::Step;
 use super::client::Seen;
-use super::reach::DNS_ADVICE;
+use super::reach::dns_advice;
 use crate::delivery::error_name;
+use crate::names::{Key, Naming};
 
 /// Where it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +65,26 @@ pub struct Problem {
     pub advice: String,
 }
 
-const TLS_ADVICE: &str = "check emq.plugin.kafka.ssl.* (the authority that signed Kafka's certificate, and the host name in \
-                          it), and that the port is the one of a TLS listener";
-const LOGIN_ADVICE: &str = "check emq.plugin.kafka.sasl.* (mechanism, user name, password) and the user in Kafka";
-const PROTOCOL_ADVICE: &str = "check that emq.plugin.kafka.security.protocol is that of the listener on this port (plaintext, ssl, sasl_plaintext, \
-     sasl_ssl), and that it is Kafka that listens there";
+fn tls_advice() -> String {
+    format!(
+        "check {} (the authority that signed Kafka's certificate, and the host name in it), and that the port is the one of a \
+         TLS listener",
+        Key("ssl.*")
+    )
+}
+
+fn login_advice() -> String {
+    format!("check {} (mechanism, user name, password) and the user in Kafka", Key("sasl.*"))
+}
+
+fn protocol_advice() -> String {
+    format!(
+        "check that {} is that of the listener on this port (plaintext, ssl, sasl_plaintext, sasl_ssl), and that it is Kafka \
+         that listens there",
+        Key("security.protocol")
+    )
+}
+
 const ADVERTISED_ADVICE: &str = "Kafka itself tells its clients this address (advertised.listeners in its server.properties): it must \
                                  be one that this machine can reach";
 
@@ -81,7 +97,7 @@ impl Problem {
     /// The settings were refused.
     #[must_use]
     pub fn settings(text: &str) -> Self {
-        Self::new(Kind::Settings, "", text, "correct etc/plugins/emq_plugin_kafka.conf")
+        Self::new(Kind::Settings, "", text, format!("correct {}", Naming::file()))
     }
 
     /// Nothing came in time.
@@ -94,7 +110,7 @@ impl Problem {
     #[must_use]
     pub fn slow_name(server: &str) -> Self {
         let text = format!("{server}: the name was not resolved in time");
-        Self::new(Kind::Dns, "", text, DNS_ADVICE)
+        Self::new(Kind::Dns, "", text, dns_advice())
     }
 
     /// Whether this happens only to who has passed that step.
@@ -119,7 +135,7 @@ impl Seen {
         let told = self
             .errors
             .iter()
-            .find_map(|(code, text)| connection_problem(*code, text, PROTOCOL_ADVICE, Kind::Protocol));
+            .find_map(|(code, text)| connection_problem(*code, text, &protocol_advice(), Kind::Protocol));
         if told.is_some() || !ended {
             return told;
         }
@@ -128,7 +144,7 @@ impl Seen {
             Some("AUTH_LEGACY" | "AUTH_HANDSHAKE" | "AUTH_REQ") => (Kind::Login, "the login"),
             _ => (Kind::Protocol, "the first request"),
         };
-        Some(Problem::new(kind, "", format!("connected, but no answer to {during}"), PROTOCOL_ADVICE))
+        Some(Problem::new(kind, "", format!("connected, but no answer to {during}"), protocol_advice()))
     }
 
     /// Why the record did not arrive, although a server answers.
@@ -209,11 +225,11 @@ fn words(code: Code) -> String {
 
 /// An error of a connection. Others are of the client, and are told otherwise.
 fn connection_problem(code: Code, text: &str, lost_advice: &str, lost: Kind) -> Option<Problem> {
-    let of = |kind, advice| Some(Problem::of_code(kind, code, text, advice));
+    let of = |kind, advice: &str| Some(Problem::of_code(kind, code, text, advice));
     match code {
-        Code::SSL => of(Kind::Tls, TLS_ADVICE),
+        Code::SSL => of(Kind::Tls, &tls_advice()),
         Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
-            of(Kind::Login, LOGIN_ADVICE)
+            of(Kind::Login, &login_advice())
         }
         Code::Resolve => of(Kind::Dns, lost_advice),
         Code::BrokerTransportFailure => of(lost, lost_advice),

@@ -5,7 +5,8 @@ use super::{
     PROTOCOL, Protocol, USERNAME,
 };
 use crate::config::files::{self, Readers};
-use crate::config::{PREFIX, SettingError, Settings};
+use crate::config::{SettingError, Settings};
+use crate::names::Key;
 
 impl Settings {
     /// Reads the files that the security settings name, and says what cannot work.
@@ -20,7 +21,7 @@ impl Settings {
         for (source, key, file_key) in sources {
             let Some(path) = &source.file else { continue };
             if source.given.is_some() {
-                let problem = format!("is set, and so is {PREFIX}{file_key}: expected one of the two");
+                let problem = format!("is set, and so is {}: expected one of the two", Key(file_key));
                 errors.push(SettingError::new(key, problem));
                 continue;
             }
@@ -78,12 +79,17 @@ impl Settings {
         self.in_force(PROTOCOL).and_then(Protocol::from_name).is_some_and(Protocol::is_sasl)
     }
 
+    /// The protocol of all connections.
+    pub(in crate::config) fn protocol(&self) -> Protocol {
+        // What librdkafka would not know was refused when it was set.
+        self.in_force(PROTOCOL).and_then(Protocol::from_name).unwrap_or(self.security.protocol)
+    }
+
     /// Combinations that cannot work.
     fn insecure(&self) -> Vec<SettingError> {
         let mut errors = Vec::new();
         let mut add = |key: &str, problem: String| errors.push(SettingError::new(key, problem));
-        // What librdkafka would not know was refused when it was set.
-        let protocol = self.in_force(PROTOCOL).and_then(Protocol::from_name).unwrap_or(self.security.protocol);
+        let protocol = self.protocol();
         let name = protocol.name();
         let (security, set) = (&self.security, |property| self.in_force(property).is_some());
         let for_tls = [
@@ -100,14 +106,14 @@ impl Settings {
             (PASSWORD_FILE, security.password.file.is_some()),
         ];
         for (key, _) in for_tls.iter().filter(|(_, is_set)| *is_set && !protocol.is_tls()) {
-            add(key, format!("is set, but {PREFIX}{PROTOCOL} is {name}: expected ssl or sasl_ssl there"));
+            add(key, format!("is set, but {} is {name}: expected ssl or sasl_ssl there", Key(PROTOCOL)));
         }
         for (key, _) in for_login.iter().filter(|(_, is_set)| *is_set && !protocol.is_sasl()) {
-            add(key, format!("is set, but {PREFIX}{PROTOCOL} is {name}: expected sasl_plaintext or sasl_ssl there"));
+            add(key, format!("is set, but {} is {name}: expected sasl_plaintext or sasl_ssl there", Key(PROTOCOL)));
         }
         let (certificate, key) = (set(CERTIFICATE) || set("ssl.certificate.pem"), set(KEY) || set("ssl.key.pem"));
         if protocol.is_tls() && !set("ssl.keystore.location") {
-            let needed = |by: &str| format!("is missing: {PREFIX}{by} is set, and needs it");
+            let needed = |by: &str| format!("is missing: {} is set, and needs it", Key(by));
             if key && !certificate {
                 add(CERTIFICATE, needed(KEY));
             }
@@ -123,7 +129,7 @@ impl Settings {
         }
         let Some(mechanism) = self.login().0 else {
             let some = MECHANISMS.join(", ");
-            add(MECHANISM, format!("is missing: {PREFIX}{PROTOCOL} is {name}; expected one of {some}"));
+            add(MECHANISM, format!("is missing: {} is {name}; expected one of {some}", Key(PROTOCOL)));
             return errors;
         };
         // Only of ours: librdkafka has more kinds of OAUTHBEARER, and says itself what it lacks.
@@ -136,12 +142,12 @@ impl Settings {
             add(MECHANISM, problem);
         }
         if BUILT_IN.iter().all(|(known, ..)| *known != mechanism) {
-            let why = format!("is missing: {PREFIX}{MECHANISM} is {mechanism}, and needs it");
+            let why = format!("is missing: {} is {mechanism}, and needs it", Key(MECHANISM));
             if !set(USERNAME) {
                 add(USERNAME, why.clone());
             }
             if !set(PASSWORD) && !security.password.is_set() {
-                add(PASSWORD, format!("{why} (or {PREFIX}{PASSWORD_FILE})"));
+                add(PASSWORD, format!("{why} (or {})", Key(PASSWORD_FILE)));
             }
         }
         errors
@@ -153,6 +159,7 @@ impl Settings {
 fn too_many(key: &str, path: &str, readers: Readers) -> Option<String> {
     let Readers::Others(mode) = readers else { return None };
     Some(format!(
-        "{PREFIX}{key}: {path:?} can be read or changed by other users of this machine (mode {mode:04o}); expected 0600 or 0400"
+        "{}: {path:?} can be read or changed by other users of this machine (mode {mode:04o}); expected 0600 or 0400",
+        Key(key)
     ))
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{CA, CERTIFICATE, KEY, KEY_PASSWORD};
 use crate::config::pem;
-use crate::config::{PREFIX, SettingError, Settings};
+use crate::config::{SettingError, Settings};
+use crate::names::Key;
 
 impl Settings {
     /// What of certificates and key cannot be used. The files are there.
@@ -29,10 +30,10 @@ impl Settings {
             (_, Err(problem)) => add(KEY, problem),
             (Some(own), Ok(private)) => {
                 if own.public_key().is_ok_and(|public| !public.public_eq(&private)) {
-                    add(KEY, format!("{key:?} is not the key of the certificate in {PREFIX}{CERTIFICATE}"));
+                    add(KEY, format!("{key:?} is not the key of the certificate in {}", Key(CERTIFICATE)));
                 }
                 if let Some(problem) = pem::is_out_of_date(&own) {
-                    let warning = format!("{PREFIX}{CERTIFICATE}: {certificate:?} {problem}: Kafka will refuse it");
+                    let warning = format!("{}: {certificate:?} {problem}: Kafka will refuse it", Key(CERTIFICATE));
                     self.security.warnings.push(warning);
                 }
             }

@@ -261,6 +261,13 @@ fn what_cannot_work_is_told_with_what_was_expected() {
         ["sasl.username: is set, but security.protocol is ssl: expected sasl_plaintext or sasl_ssl there"]
     );
     assert_eq!(
+        errors(&[("security_protocol", "ssl"), ("server", "SSL://a:1,PLAINTEXT://b:2")]),
+        [
+            "server: \"PLAINTEXT://b:2\" is a listener of plaintext, but security.protocol is ssl: write security.protocol = \
+          plaintext, or leave out what stands before the host"
+        ]
+    );
+    assert_eq!(
         errors(&[("ssl_ca_location", &file)]),
         ["ssl.ca.location: is set, but security.protocol is plaintext: expected ssl or sasl_ssl there"]
     );
