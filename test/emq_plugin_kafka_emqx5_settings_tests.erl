@@ -45,10 +45,10 @@ nothing_configured_gives_the_defaults_test() ->
 
 every_key_takes_what_cuttlefish_takes_test_() ->
     Schema = schema(),
-    {timeout, 60, [{Key, fun() ->
+    [{Key, {timeout, 60, fun() ->
         [?assertEqual({Key, Text, cuttlefish(Schema, [{Key, Text}])}, {Key, Text, ours(#{field(Key) => list_to_binary(Text)})})
          || Text <- texts()]
-    end} || Key <- keys()]}.
+    end}} || Key <- keys()].
 
 texts() ->
     ["1", "0", "7", "-3", "+4", "00", "1.0", "five",

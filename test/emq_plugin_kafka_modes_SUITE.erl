@@ -17,11 +17,13 @@
 -import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
                       publishers/2, stopped/1, get_config/1, put_config/2]).
 
+%% Long, for a busy machine: what comes ends the wait.
+-define(PATIENCE, 60000).
 -define(APP, emq_plugin_kafka).
 -define(NOBODY, "127.0.0.1:1").
 -define(CLIENTS, 20).
 
-suite() -> [{timetrap, {seconds, 120}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() ->
     [durable_acknowledges_while_kafka_is_down, sync_acknowledges_what_kafka_has,
@@ -107,8 +109,8 @@ sync_ends_the_connection_while_kafka_is_down(Config) ->
     {ok, Client, 0} = connect(Config, #{client_id => <<"sync">>, will => {<<"will/t">>, <<"gone">>, 1, false}}),
     {Time, Result} = timer:tc(fun() -> mqtt_client:publish(Client, <<"t">>, <<"1">>, 1) end),
     ?assertEqual({error, closed}, Result),
-    ?assert(Time >= 500000 andalso Time < 5000000),
-    ?assertMatch({ok, #{payload := <<"gone">>}}, mqtt_client:recv(Watcher, 5000)),
+    ?assert(Time >= 500000),
+    ?assertMatch({ok, #{payload := <<"gone">>}}, mqtt_client:recv(Watcher, ?PATIENCE)),
     ?assertMatch(#{wait_timeouts := Now} when Now =:= Timeouts + 1, stats(Config)),
     ok = mqtt_client:close(Client),
     ok = mqtt_client:disconnect(Watcher),
@@ -120,12 +122,15 @@ a_rule_has_its_own_mode(Config) ->
              {"message.publish.b", "{\"filter\": \"b/#\", \"produce\": \"durable\"}"},
              {"message.publish.c", "{\"filter\": \"c/#\", \"produce\": \"sync\", \"on_failure\": \"continue\"}"},
              {"message.publish.d", "{\"filter\": \"d/#\", \"produce\": \"sync\"}"}],
-    ok = set_and_restart(Config, [{server, ?NOBODY}, {hooks, Rules}, {produce_timeout, 300}]),
+    ok = set_and_restart(Config, [{server, ?NOBODY}, {hooks, Rules}, {produce_timeout, 2000}]),
     {ok, Client, 0} = connect(Config, #{client_id => <<"rules">>}),
-    Publish = fun(Topic) -> timer:tc(fun() -> mqtt_client:publish(Client, Topic, <<"1">>, 1) end) end,
-    [?assertMatch({Topic, {Time, ok}} when Time < 300000, {Topic, Publish(Topic)}) || Topic <- [<<"a/1">>, <<"b/1">>, <<"x">>]],
-    ?assertMatch({Time, ok} when Time >= 300000, Publish(<<"c/1">>)),
-    ?assertMatch({_, {error, closed}}, Publish(<<"d/1">>)),
+    #{wait_timeouts := Timeouts} = stats(Config),
+    [?assertEqual({Topic, ok}, {Topic, mqtt_client:publish(Client, Topic, <<"1">>, 1)}) || Topic <- [<<"a/1">>, <<"b/1">>, <<"x">>]],
+    ?assertMatch(#{wait_timeouts := Timeouts}, stats(Config)),
+    ?assertEqual(ok, mqtt_client:publish(Client, <<"c/1">>, <<"1">>, 1)),
+    ?assertMatch(#{wait_timeouts := Now} when Now =:= Timeouts + 1, stats(Config)),
+    ?assertEqual({error, closed}, mqtt_client:publish(Client, <<"d/1">>, <<"1">>, 1)),
+    ?assertMatch(#{wait_timeouts := Now} when Now =:= Timeouts + 2, stats(Config)),
     ok = mqtt_client:close(Client).
 
 %% Kafka answers after the publisher has given up waiting.
@@ -150,7 +155,7 @@ a_stop_answers_those_who_wait(Config) ->
     Clients = publishers(Config, ?CLIENTS),
     ok = waiting(Config, ?CLIENTS),
     {Time, ok} = timer:tc(fun() -> rpc(Config, application, stop, [?APP]) end),
-    ?assert(Time < 5000000),
+    ?assert(Time < 60000000),
     Ended = [receive {'DOWN', Monitor, process, _, {_Id, Result}} -> Result end || {_, Monitor} <- Clients],
     ?assertEqual([{0, {error, closed}}], lists:usort(Ended)),
     #{waiting := 0} = rpc(Config, emq_plugin_kafka_nif, stats, []).
@@ -165,11 +170,11 @@ what_does_not_wait_is_acknowledged_at_once(Config) ->
                                   {ok, [1]} = mqtt_client:subscribe(Client, [{<<"t">>, 1}]),
                                   ok = mqtt_client:publish(Client, <<"t">>, <<"0">>, 0),
                                   ok = mqtt_client:publish(Client, <<"t">>, <<"2">>, 2),
-                                  {ok, _} = mqtt_client:recv(Client, 5000),
-                                  {ok, _} = mqtt_client:recv(Client, 5000),
+                                  {ok, _} = mqtt_client:recv(Client, ?PATIENCE),
+                                  {ok, _} = mqtt_client:recv(Client, ?PATIENCE),
                                   mqtt_client:disconnect(Client)
                           end),
-    ?assert(Time < 10000000).
+    ?assert(Time < 60000000).
 
 %% Memory is full and there is no spool: the publisher waits for room, which a reload makes.
 a_full_queue_holds_publishers_until_there_is_room(Config) ->
@@ -209,7 +214,7 @@ a_stop_hands_its_backlog_to_the_spool(Config) ->
     Ended = erlang:system_time(millisecond),
     #{dropped := Dropped} = stats(Config),
     {Time, ok} = timer:tc(fun() -> rpc(Config, application, stop, [?APP]) end),
-    ?assert(Time < 10000000),
+    ?assert(Time < 60000000),
     #{dropped := Dropped, queued := 0} = rpc(Config, emq_plugin_kafka_nif, stats, []),
     ok = rpc(Config, application, set_env, [?APP, server, kafka_reader:bootstrap()]),
     ok = rpc(Config, application, start, [?APP]),

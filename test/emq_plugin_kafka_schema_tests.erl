@@ -36,8 +36,9 @@ defaults() ->
       queue_max_size => 268435456, linger => auto, compression => lz4, acks => all, idempotence => true,
       partitioner => murmur2_random, shutdown_timeout => 10000, metrics_listener => "off"}.
 
-nothing_configured_gives_the_defaults_test() ->
-    ?assertEqual(defaults(), environment([])).
+%% The first one to use the schema, which is slow on a busy machine.
+nothing_configured_gives_the_defaults_test_() ->
+    {timeout, 60, ?_assertEqual(defaults(), environment([]))}.
 
 the_defaults_of_schema_and_library_are_the_same_test() ->
     ?assertEqual(checked(#{}), checked(environment([]))),
@@ -230,10 +231,10 @@ an_unknown_key_is_refused_by_name_test() ->
 %% What cuttlefish's datatypes let through is checked when the plugin starts.
 what_cuttlefish_cannot_know_is_refused_at_start_test_() ->
     [{Key ++ " = " ++ Text,
-      fun() ->
+      {timeout, 60, fun() ->
               {error, [Problem | _]} = checked(environment([{Key, Text}])),
               ?assertNotEqual(nomatch, string:find(Problem, ?PREFIX ++ Key ++ ": "))
-      end}
+      end}}
      || {Key, Text} <- [{"server", "9092"}, {"server", "a:b"}, {"topic", "a/b"}, {"queue.max_messages", "0"},
                         {"queue.max_size", "1"}, {"queue.max_size", "big"}, {"linger", "1h"}, {"shutdown_timeout", "1d"},
                         {"metrics.listener", "on"}, {"metrics.listener", "host"}, {"metrics.listener", "0"}, {"metrics.listener", "::1:9091"},

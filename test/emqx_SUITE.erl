@@ -12,7 +12,7 @@
          unregistering_while_traffic_flows_costs_nothing/1, rules_for_events_of_other_brokers_are_refused/1]).
 -export([before_us/1]).
 
-suite() -> [{timetrap, {seconds, 180}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() -> [{group, emqx4}, {group, emqx5}].
 

@@ -13,7 +13,7 @@
 %% A handler of logger.
 -export([log/2]).
 
-suite() -> [{timetrap, {seconds, 120}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() -> [{group, emqx4}, {group, emqx5}].
 

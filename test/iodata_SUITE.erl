@@ -7,7 +7,7 @@
 -export([all/0, suite/0, groups/0, init_per_group/2, end_per_group/2, init_per_testcase/2, end_per_testcase/2]).
 -export([an_io_list_becomes_the_record_of_its_bytes/1, a_publisher_without_a_name_is_an_event/1]).
 
-suite() -> [{timetrap, {seconds, 240}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() -> [{group, emq2}, {group, emqx4}, {group, emqx5}].
 

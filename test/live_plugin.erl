@@ -43,8 +43,8 @@ set_and_restart(Config, Settings) ->
     ok = rpc(Config, application, start, [?APP]),
     running(Config).
 
-running(Config) -> state(Config, running, 100).
-degraded(Config) -> state(Config, degraded, 100).
+running(Config) -> state(Config, running, 1200).
+degraded(Config) -> state(Config, degraded, 1200).
 
 %% The dashboard's save starts the plugin half a second later: ask until it has.
 state(Config, State, Tries) ->
@@ -56,7 +56,7 @@ state(Config, State, Tries) ->
     end.
 
 %% The log is written by a process of its own.
-logged(Config, Pattern) -> logged(Config, Pattern, 100).
+logged(Config, Pattern) -> logged(Config, Pattern, 1200).
 
 logged(Config, Pattern, Tries) ->
     case re:run(standin_broker:log(home(Config), "error.log"), Pattern) of
@@ -66,7 +66,7 @@ logged(Config, Pattern, Tries) ->
     end.
 
 %% Asks until it is so, 30 s long.
-until(Condition) -> until(Condition, 600).
+until(Condition) -> until(Condition, 1200).
 
 until(Condition, Tries) ->
     case Condition() of

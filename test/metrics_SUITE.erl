@@ -14,7 +14,7 @@
 -define(APP, emq_plugin_kafka).
 -define(DASHBOARD, "docs/grafana-dashboard.json").
 
-suite() -> [{timetrap, {seconds, 180}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() ->
     [promtool_has_nothing_to_say, every_query_of_the_dashboard_has_an_answer, a_scrape_has_what_stats_has,
@@ -222,7 +222,7 @@ answered(Server, Title, Query) ->
     {Title, Query, ok} = {Title, Query, Result},
     ok.
 
-until(Holds) -> until(Holds, 300).
+until(Holds) -> until(Holds, 600).
 
 until(Holds, Tries) ->
     case Holds() of

@@ -11,7 +11,7 @@
 
 -export_type([client/0, options/0, message/0]).
 
--define(TIMEOUT, 10000).
+-define(TIMEOUT, 60000).
 
 -type client() :: pid().
 -type qos() :: 0..2.

@@ -15,7 +15,7 @@
 -define(PRINTED_OPENED, "1795358337000").
 -define(PRINTED_SERVER, "kafka1:9092").
 
-suite() -> [{timetrap, {seconds, 180}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() ->
     [no_recipe_is_left_out, telemetry, topic_per_device_type, more_device_types_than_topics, raw_payloads, audit_trail,

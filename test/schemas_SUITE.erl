@@ -17,7 +17,7 @@
 -define(LATER_EVENTS, ['client.connect', 'client.connack', 'session.resumed', 'session.discarded', 'session.takenover',
                        'message.dropped', 'message.puback', 'delivery.dropped', 'delivery.completed']).
 
-suite() -> [{timetrap, {seconds, 180}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() ->
     [every_event_has_a_schema, every_field_is_described, every_record_of_every_recording_is_valid,

@@ -19,7 +19,7 @@
 %% How clients call themselves: line breaks, what a terminal obeys, what Erlang's formats mean.
 -define(NASTY, "\n2026-01-01 EVIL ~p ~s ~n \e[31m\e]0;EVIL\a \r\t\x7f \xc2\x9b31m \xe2\x80\xae").
 
-suite() -> [{timetrap, {seconds, 120}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() ->
     [what_clients_send_stays_on_its_line_of_the_log, files_of_the_spool_are_for_their_owner,
@@ -207,7 +207,7 @@ crash_dump(Config) ->
     {ok, Dump} = file:read_file(File),
     Dump.
 
-until(Ask, Is) -> waits(Ask, Is, 100).
+until(Ask, Is) -> waits(Ask, Is, 1200).
 
 waits(Ask, Is, Tries) ->
     case Is(Ask()) of

@@ -16,7 +16,7 @@
 
 -import(live_plugin, [home/1, rpc/4, connect/2, crashes/1]).
 
-suite() -> [{timetrap, {seconds, 120}}].
+suite() -> [{timetrap, {seconds, 600}}].
 
 all() ->
     [tls, tls_without_the_hosts_name, mutual_tls, mutual_tls_with_a_locked_key, plain, scram_sha_256, scram_sha_512,

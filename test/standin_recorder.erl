@@ -6,7 +6,7 @@
 
 -define(TABLE, ?MODULE).
 -define(MISBEHAVING, standin_misbehaving).
--define(TIMEOUT, 5000).
+-define(TIMEOUT, 60000).
 
 -define(ARITY, #{'client.connected' => 2, 'client.disconnected' => 2,
                  'client.subscribe' => 3, 'client.unsubscribe' => 3,

@@ -11,7 +11,7 @@ use common::{TempDir, cluster, nobody, publish, settings, submit, wait_for};
 use emq_plugin_kafka_nif::flush::FlushError;
 use emq_plugin_kafka_nif::handle::Handle;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(200);
 
 fn open(server: &str, more: &[(&str, &str)]) -> Handle {

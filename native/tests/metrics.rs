@@ -12,7 +12,7 @@ use emq_plugin_kafka_nif::metrics::DropReason;
 use emq_plugin_kafka_nif::pipeline::Outcome;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Name, matched, dropped.
 fn rules(handle: &Handle) -> Vec<(String, u64, u64)> {

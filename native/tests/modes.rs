@@ -12,7 +12,7 @@ use emq_plugin_kafka_nif::pipeline::Outcome;
 use emq_plugin_kafka_nif::waiters::Answer;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_mins(1);
 
 fn open(server: &str, dir: &TempDir, more: &[(&str, &str)]) -> Handle {
     let handle = Handle::default();

@@ -13,7 +13,7 @@ use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 use serde_json::json;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_mins(1);
 const RULE: &str = "hook.message.publish.1";
 const NODE: &str = "emq@127.0.0.1";
 

@@ -47,7 +47,9 @@ a_name_that_is_none_is_told_test() ->
     ?assertMatch({error, _}, faults_choice:runs(#{kafka => single, what => ["silent:nonsense"], part => {1, 1}, resume => false})).
 
 %% In a folder of its own, which stands for FAULTS_DIR.
-on_disk(Test) ->
+on_disk(Test) -> {timeout, 60, fun() -> in_a_folder(Test) end}.
+
+in_a_folder(Test) ->
     Before = [{Name, os:getenv(Name)} || Name <- ["FAULTS_DIR", "FAULTS_COMMIT"]],
     Dir = filename:join(os:getenv("FAULTS_DIR", "/tmp"), lists:concat(["results-", os:getpid()])),
     try
@@ -66,7 +68,7 @@ result(Passed) ->
     #{name => "refused", number => 2, title => "t", mode => sync, seconds => 1.0, passed => Passed, finished => "", evidence => [{Passed, <<"e">>}],
       problems => [], log => <<"the log">>}.
 
-a_run_that_is_resumed_leaves_out_what_has_a_result_test() ->
+a_run_that_is_resumed_leaves_out_what_has_a_result_test_() ->
     on_disk(fun() ->
                     Resumed = #{kafka => single, what => all, part => {1, 1}, resume => true},
                     Before = faults_choice:runs(Resumed),
@@ -77,7 +79,7 @@ a_run_that_is_resumed_leaves_out_what_has_a_result_test() ->
                     ?assertEqual(Before, faults_choice:runs(Resumed))
             end).
 
-what_failed_before_it_passed_is_seen_test() ->
+what_failed_before_it_passed_is_seen_test_() ->
     on_disk(fun() ->
                     ok = faults_results:add(single, result(false)),
                     ok = faults_results:add(single, result(true)),
@@ -86,7 +88,7 @@ what_failed_before_it_passed_is_seen_test() ->
                     ?assertEqual({ok, <<"the log">>}, file:read_file(filename:join(faults_results:directory(single), "refused-sync.1.log")))
             end).
 
-a_run_from_the_beginning_keeps_the_old_one_aside_test() ->
+a_run_from_the_beginning_keeps_the_old_one_aside_test_() ->
     on_disk(fun() ->
                     ok = faults_results:add(single, result(false)),
                     ok = faults_results:begin_anew(single),

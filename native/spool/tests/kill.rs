@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use common::payload::Random;
 use common::{config, open, quick_temp_dir, read_all};
 
 const ROUNDS: u64 = 40;
+/// How many lines it has printed at most when it is killed.
+const MOST_LINES: u64 = 300;
 
 /// Every committed record that was not acknowledged is there, in order, none twice; none that was acknowledged.
 #[test]
@@ -30,13 +32,17 @@ fn a_killed_process_loses_nothing_and_repeats_nothing() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut output = child.stdout.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        // By what it has done, not by time: on a busy machine it would not have done anything.
+        let (lines, mut text) = (random.below(MOST_LINES), Vec::new());
+        for _ in 0..lines {
+            output.read_until(b'\n', &mut text).unwrap();
+        }
         let reading = std::thread::spawn(move || {
-            let mut text = Vec::new();
             output.read_to_end(&mut text).unwrap();
             String::from_utf8(text).unwrap()
         });
-        std::thread::sleep(Duration::from_millis(random.below(150)));
+        std::thread::sleep(Duration::from_micros(random.below(1000)));
         child.kill().unwrap();
         killed += u64::from(!child.wait().unwrap().success());
         let printed = Printed::parse(&reading.join().unwrap());

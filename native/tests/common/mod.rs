@@ -20,7 +20,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::{Offset, TopicPartitionList};
 
 pub const TOPIC: &str = "mqtt";
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 pub type Cluster = MockCluster<'static, DefaultProducerContext>;
 

@@ -48,7 +48,7 @@ impl Told {
     pub fn wait_committed(&self, count: usize) {
         let mut inner = self.inner.lock().unwrap();
         while inner.committed.len() < count {
-            let (guard, timeout) = self.more.wait_timeout(inner, Duration::from_secs(30)).unwrap();
+            let (guard, timeout) = self.more.wait_timeout(inner, Duration::from_mins(1)).unwrap();
             inner = guard;
             assert!(!timeout.timed_out(), "only {} of {count} were committed", inner.committed.len());
         }
@@ -118,7 +118,7 @@ pub fn drain(reader: &mut Reader, count: usize) -> Vec<(u64, Vec<u8>)> {
     let mut batch = Batch::default();
     let mut records = Vec::new();
     while records.len() < count {
-        assert!(reader.read(&mut batch, Duration::from_secs(10)).unwrap(), "only {} of {count} came", records.len());
+        assert!(reader.read(&mut batch, Duration::from_mins(1)).unwrap(), "only {} of {count} came", records.len());
         records.extend(batch.iter().map(|(sequence, record)| (sequence, record.to_vec())));
     }
     records
@@ -138,7 +138,7 @@ pub fn read_all(spool: &Spool) -> Vec<(u64, Vec<u8>)> {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(30), "in vain: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "in vain: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
