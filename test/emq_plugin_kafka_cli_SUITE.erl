@@ -135,6 +135,10 @@ a_test_tells_what_kafka_does_not_allow(Config) ->
     %% This Kafka creates no topics.
     {1, Missing} = ctl(Config, ["test", "no-such-topic"]),
     ?assertMatch({match, _}, re:run(Missing, "FAILED \\(topic, unknown_topic.*\n.*--topic no-such-topic")),
+    %% Nor could it create this one.
+    {0, _} = cluster(["topics", "--create", "--topic", "taken.name", "--partitions", "1"]),
+    {1, Taken} = ctl(Config, ["test", "taken_name"]),
+    ?assertMatch({match, _}, re:run(Taken, "FAILED \\(topic, unknown_topic.*\n.*does not create taken_name beside taken.name")),
     {1, NoName} = ctl(Config, ["test", "no/topic"]),
     ?assertMatch({match, _}, re:run(NoName, "FAILED \\(topic\\): .*character")).
 

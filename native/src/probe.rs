@@ -14,6 +14,7 @@ mod verdict;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rdkafka::error::RDKafkaErrorCode as Code;
 use serde_json::json;
 
 use crate::config::Settings;
@@ -255,11 +256,17 @@ fn send(settings: &Settings, topic: &KafkaTopic, node: &str, deadline: Instant) 
     // An acknowledgement may come before librdkafka first tells of its brokers.
     let is_done = |seen: &Seen| seen.report.is_some_and(|report| report.is_err() || !seen.brokers().is_empty());
     while !is_done(&client.seen) && client.look(deadline + Duration::from_millis(500)) {}
+    // Kafka does not say why it has not created it.
+    let is_unknown = matches!(client.seen.report, Some(Err(Code::UnknownTopic | Code::UnknownTopicOrPartition)));
+    if is_unknown {
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+        client.seen.colliding = client.colliding(topic.as_str(), left);
+    }
     let seen = client.end();
     let outcome = match seen.report {
         Some(Ok((partition, offset))) => Ok(Delivered { partition, offset, took: begun.elapsed() }),
         Some(Err(error)) => Err(seen.problem_of_record(topic.as_str(), &user, error)),
-        None => Err(seen.problem_of_record(topic.as_str(), &user, rdkafka::error::RDKafkaErrorCode::MessageTimedOut)),
+        None => Err(seen.problem_of_record(topic.as_str(), &user, Code::MessageTimedOut)),
     };
     (outcome, seen)
 }

@@ -64,6 +64,27 @@ fn a_server_that_is_no_kafka_is_told_from_one_that_is_silent() {
     assert!(begun.elapsed() < TIMEOUT, "it keeps to its time");
 }
 
+/// librdkafka gives the record up with `purge_queue` then.
+#[test]
+fn a_service_without_an_idempotent_producer_is_told_as_that() {
+    let cluster = cluster(1);
+    let test = |pairs| run(&settings(&cluster.bootstrap_servers(), pairs), None, "n@h", TIMEOUT);
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &[error; 3]);
+    let problem = test(&[]).outcome.expect_err("not allowed");
+    assert_eq!((problem.kind, problem.error.as_str()), (Kind::Authorisation, "cluster_authorization_failed"));
+    assert!(
+        problem.advice.starts_with("set emq.plugin.kafka.idempotence = off, or grant IDEMPOTENT_WRITE"),
+        "{problem:?}"
+    );
+    cluster.clear_request_errors(RDKafkaApiKey::InitProducerId);
+    cluster.apiversion(RDKafkaApiKey::InitProducerId, Some(-1), Some(-1)).expect("the mock forgets it");
+    let problem = test(&[]).outcome.expect_err("there is none");
+    assert_eq!((problem.kind, problem.error.as_str()), (Kind::Settings, "unsupported_feature"), "{problem:?}");
+    assert!(problem.advice.starts_with("set emq.plugin.kafka.idempotence = off"), "{problem:?}");
+    assert!(test(&[("idempotence", "false")]).outcome.is_ok());
+}
+
 #[test]
 fn what_kafka_refuses_is_told_by_its_error() {
     let cluster = cluster(1);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use serde::Deserialize;
 
 use super::{Broker, MARK};
@@ -49,6 +50,8 @@ pub struct Seen {
     pub explained: Option<String>,
     /// Its connections at the last look.
     pub statistics: Statistics,
+    /// Topics that keep the record's one from being created.
+    pub colliding: Vec<String>,
     /// What became of the record: its partition and offset.
     pub report: Option<Result<(i32, i64), RDKafkaErrorCode>>,
 }
@@ -109,7 +112,7 @@ impl Client {
             headers: &[(MARK.into(), Cow::Borrowed(b"1"))],
             timestamp: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         };
-        hand_over(&self.native, &record, 0)
+        hand_over(&self.native, &record, 0).map_err(|error| self.cause(error))
     }
 
     /// Waits until there is news of the connections or of the record. False: the deadline has passed.
@@ -142,24 +145,26 @@ impl Client {
     }
 
     /// A line of librdkafka's log, in other words where there are some.
-    fn log(&mut self, level: i32, facility: &str, text: &str) {
-        match self.words.of(facility, text) {
+    fn log(&mut self, level: i32, facility: &str, line: &str) {
+        match self.words.of(facility, line) {
             Said::Words(text) => {
                 self.seen.hear(&text);
                 // What librdkafka logs as information is no error to it.
                 if level > SYSLOG_WARNING {
-                    self.seen.errors.push((RDKafkaErrorCode::BrokerTransportFailure, text.clone()));
+                    let code = layer(RDKafkaErrorCode::BrokerTransportFailure, line);
+                    self.seen.errors.push((code, text.clone()));
                 }
                 self.seen.explained = Some(text);
             }
             Said::Nothing => {}
             Said::Unchanged if level > SYSLOG_WARNING => {}
-            Said::Unchanged => self.seen.hear(&format!("{facility}: {text}")),
+            Said::Unchanged => self.seen.hear(&format!("{facility}: {line}")),
         }
     }
 
     /// An error, which has the text of its line in the log.
     fn error(&mut self, code: RDKafkaErrorCode, text: &str) {
+        let code = layer(code, text);
         let text = match self.words.of("FAIL", text) {
             Said::Words(text) => text,
             Said::Nothing => self.seen.explained.clone().unwrap_or_else(|| text.to_owned()),
@@ -168,10 +173,20 @@ impl Client {
         self.seen.errors.push((code, text));
     }
 
-    /// A fatal error stands for another one.
+    /// Topics that Kafka would not tell from this one: of names that differ in `.` and `_` alone it has one.
+    pub fn colliding(&self, topic: &str, timeout: Duration) -> Vec<String> {
+        let alike = |name: &str| name.replace('.', "_");
+        let known = self.native.fetch_metadata(None, timeout);
+        let names = known.iter().flat_map(Metadata::topics).map(MetadataTopic::name);
+        names.filter(|name| *name != topic && alike(name) == alike(topic)).map(str::to_owned).collect()
+    }
+
+    /// A fatal error stands for another one, and so does what became of the records because of it.
     fn cause(&self, error: RDKafkaErrorCode) -> RDKafkaErrorCode {
         match error {
-            RDKafkaErrorCode::Fatal => self.native.fatal_error().map_or(error, |(cause, _)| cause),
+            RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
+                self.native.fatal_error().map_or(error, |(cause, _)| cause)
+            }
             error => error,
         }
     }
@@ -182,6 +197,15 @@ impl Client {
         // Where there is no thread, the closure, and the client with it, is dropped here.
         std::thread::Builder::new().name("emq_kafka_test".to_owned()).spawn(move || drop(self)).ok();
         seen
+    }
+}
+
+/// Whose error it is. What OpenSSL says while data flow, librdkafka reports as an error of the connection, and it is chance whether a
+/// handshake fails at a moment of its own or while data flow.
+fn layer(code: RDKafkaErrorCode, text: &str) -> RDKafkaErrorCode {
+    match code {
+        RDKafkaErrorCode::BrokerTransportFailure if text.contains("SSL routines:") => RDKafkaErrorCode::SSL,
+        code => code,
     }
 }
 
@@ -226,5 +250,24 @@ impl Seen {
     /// How often a broker asked for the record once more.
     pub fn retries(&self) -> u64 {
         self.statistics.brokers.values().map(|connection| connection.txretries).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines as librdkafka 2.12.1 wrote them beside Kafka 4.3.1, with idle processors and with busy ones.
+    #[test]
+    fn a_fault_of_tls_is_one_of_tls_whenever_it_is_found() {
+        use RDKafkaErrorCode::{BrokerTransportFailure, SSL};
+        for (code, text, expected) in [
+            (SSL, "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed (after 9ms", SSL),
+            (BrokerTransportFailure, "error:0A000086:SSL routines::certificate verify failed (after 49ms", SSL),
+            (BrokerTransportFailure, "Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate", SSL),
+            (BrokerTransportFailure, "Disconnected: connection closed by peer", BrokerTransportFailure),
+        ] {
+            assert_eq!(layer(code, text), expected, "{text}");
+        }
     }
 }

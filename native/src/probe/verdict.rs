@@ -142,7 +142,13 @@ impl Seen {
         let (kind, during) = match state {
             Some("SSL_HANDSHAKE") => (Kind::Tls, "the TLS handshake"),
             Some("AUTH_LEGACY" | "AUTH_HANDSHAKE" | "AUTH_REQ") => (Kind::Login, "the login"),
-            _ => (Kind::Protocol, "the first request"),
+            Some("APIVERSION_QUERY" | "UP" | "UPDATE") => (Kind::Protocol, "the first request"),
+            // Nothing was asked yet: that no answer came says nothing of the listener.
+            _ => {
+                return Some(Problem::timeout(
+                    "there was no time to ask it anything: this machine or the network is slow",
+                ));
+            }
         };
         Some(Problem::new(kind, "", format!("connected, but no answer to {during}"), protocol_advice()))
     }
@@ -153,7 +159,7 @@ impl Seen {
         let words = words(code);
         let of = |kind, advice: &str| Problem::of_code(kind, code, &words, advice);
         match code {
-            Code::MessageTimedOut => self.problem_of_silence(topic),
+            Code::MessageTimedOut => self.problem_of_silence(topic, user),
             Code::TopicAuthorizationFailed => of(
                 Kind::Authorisation,
                 &format!(
@@ -161,10 +167,14 @@ impl Seen {
                      --operation Describe --topic {topic}"
                 ),
             ),
-            Code::ClusterAuthorizationFailed => of(
-                Kind::Authorisation,
-                "let this user write idempotently (kafka-acls --operation IdempotentWrite --cluster), or switch \
-                 emq.plugin.kafka.idempotence off",
+            Code::ClusterAuthorizationFailed => of(Kind::Authorisation, &idempotence_advice(user)),
+            Code::UnsupportedFeature => of(Kind::Settings, &idempotence_advice(user)),
+            Code::UnknownTopic | Code::UnknownTopicOrPartition if !self.colliding.is_empty() => of(
+                Kind::Topic,
+                &format!(
+                    "take another name: Kafka does not create {topic} beside {}, of names that differ in . and _ alone it has one",
+                    self.colliding.join(", ")
+                ),
             ),
             Code::UnknownTopic | Code::UnknownTopicOrPartition => of(
                 Kind::Topic,
@@ -186,7 +196,7 @@ impl Seen {
     }
 
     /// Nobody refused the record, and nobody took it.
-    fn problem_of_silence(&self, topic: &str) -> Problem {
+    fn problem_of_silence(&self, topic: &str, user: &str) -> Problem {
         // A server of the list answered: what fails is a broker that Kafka named for the record.
         let told = self
             .errors
@@ -194,6 +204,9 @@ impl Seen {
             .find_map(|(code, text)| connection_problem(*code, text, ADVERTISED_ADVICE, Kind::Connect));
         if let Some(problem) = told {
             return problem;
+        }
+        if let Some(line) = self.said.iter().find(|line| line.starts_with("GETPID")) {
+            return Problem::new(Kind::Settings, "", line.clone(), idempotence_advice(user));
         }
         if self.lacks_leader(topic) {
             let text = "a partition of the topic has no leader now";
@@ -208,6 +221,15 @@ impl Seen {
             }
         }
     }
+}
+
+/// The service has no idempotent producer, or does not allow it.
+fn idempotence_advice(user: &str) -> String {
+    format!(
+        "set {} = off, or grant IDEMPOTENT_WRITE: kafka-acls --add --allow-principal User:{user} --operation IdempotentWrite \
+         --cluster",
+        Key("idempotence")
+    )
 }
 
 const REPLICAS_ADVICE: &str = "start Kafka's other brokers, or lower the topic's min.insync.replicas";
@@ -272,6 +294,10 @@ mod tests {
             let problem = seen(&[], "{}").problem_of_server(true, Some(state));
             assert_eq!(problem.map(|problem| problem.kind), Some(kind), "{state}");
         }
+        for state in [None, Some("INIT"), Some("CONNECT"), Some("DOWN")] {
+            let problem = seen(&[], "{}").problem_of_server(true, state);
+            assert_eq!(problem.map(|problem| problem.kind), Some(Kind::Timeout), "{state:?}");
+        }
     }
 
     #[test]
@@ -287,6 +313,31 @@ mod tests {
             let problem = seen(&[], "{}").problem_of_record("t", "u", code);
             assert_eq!((problem.kind, problem.error), (kind, error_name(code)));
         }
+    }
+
+    #[test]
+    fn a_topic_that_kafka_cannot_create_is_told_from_one_that_nobody_created() {
+        let problem = |colliding| {
+            let seen = Seen { colliding, ..Seen::default() };
+            seen.problem_of_record("a_b", "u", Code::UnknownTopic)
+        };
+        assert!(problem(Vec::new()).advice.contains("this Kafka does not create topics by itself"));
+        let advice = problem(vec!["a.b".to_owned()]).advice;
+        assert!(advice.contains("does not create a_b beside a.b"), "{advice}");
+    }
+
+    #[test]
+    fn a_service_without_an_idempotent_producer_is_told_as_that() {
+        for (code, kind) in
+            [(Code::ClusterAuthorizationFailed, Kind::Authorisation), (Code::UnsupportedFeature, Kind::Settings)]
+        {
+            let problem = seen(&[], "{}").problem_of_record("t", "u", code);
+            assert_eq!(problem.kind, kind);
+            assert!(problem.advice.starts_with("set emq.plugin.kafka.idempotence = off, or grant IDEMPOTENT_WRITE"));
+        }
+        let said = vec!["GETPID: Failed to acquire PID: retrying".to_owned()];
+        let problem = Seen { said, ..Seen::default() }.problem_of_record("t", "u", Code::MessageTimedOut);
+        assert_eq!(problem.kind, Kind::Settings);
     }
 
     #[test]
