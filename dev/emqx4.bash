@@ -10,6 +10,7 @@ find_emq() {
     # shellcheck disable=SC1091 # the release's own
     etc=$(RUNNER_ROOT_DIR=$home; set +u; [[ ! -f $home/releases/emqx_vars ]] || source "$home/releases/emqx_vars"; echo "${RUNNER_ETC_DIR:-$home/etc}")
     emqx_conf=$etc/emqx.conf
+    vm_args=$etc/vm.args
     [[ -f $emqx_conf ]] || die "$home is no whole release of $broker: it has no ${emqx_conf#"$home/"}"
     plugins=$(conf_value "$emqx_conf" plugins.expand_plugins_dir)
     plugins=$(below_home "${plugins:-etc/plugins}")

@@ -29,6 +29,8 @@
 %% last look. stats: none while there is no producer. control: the name of the broker's command line tool.
 -type observation() :: #{problems := [binary()], stats := none | emq_plugin_kafka_nif:stats(),
                          spool_room => nil | #{occupied := non_neg_integer(), limit := non_neg_integer(), _ => _},
+                         %% Messages that were published while no hook was called, since the plugin looked first.
+                         unseen => non_neg_integer(),
                          broker_up := unknown | boolean(), failing := boolean(), linger_ms := non_neg_integer(),
                          control := binary()}.
 -type action() :: {raise, emq_plugin_kafka_broker:alarm()} | {clear, Name :: binary()}.
@@ -67,10 +69,14 @@ change(Name, Is, Observation, Actions, #alarms{raised = Raised} = Alarms) ->
 
 lost(_Now, #{stats := none}, Alarms) ->
     Alarms;
-lost(Now, #{stats := #{dropped := Dropped, failed := Failed}}, #alarms{lost = Before} = Alarms) ->
-    lost(Now, Dropped + Failed, Before, Alarms).
+%% Losses of earlier lives are no news; what passed before the hooks of this life were there is.
+lost(Now, #{stats := #{dropped := Dropped, failed := Failed}} = Observation, #alarms{lost = unknown} = Alarms) ->
+    lost(Now, Dropped + Failed + unseen(Observation), Dropped + Failed, Alarms);
+lost(Now, #{stats := #{dropped := Dropped, failed := Failed}} = Observation, #alarms{lost = Before} = Alarms) ->
+    lost(Now, Dropped + Failed + unseen(Observation), Before, Alarms).
 
-lost(_Now, Lost, unknown, Alarms) -> Alarms#alarms{lost = Lost};
+unseen(Observation) -> maps:get(unseen, Observation, 0).
+
 lost(Now, Lost, Before, Alarms) when Lost > Before -> Alarms#alarms{lost = Lost, lost_at = Now};
 lost(_Now, Lost, _Before, Alarms) -> Alarms#alarms{lost = Lost}.
 
@@ -123,9 +129,10 @@ alarm(<<"kafka_unreachable">> = Name, #{stats := #{queued := Queued, spooled := 
 alarm(<<"spool_filling">> = Name, #{stats := #{spooled := Spooled}, spool_room := #{occupied := Occupied, limit := Limit}}) ->
     #{name => Name, severity => warning, title => <<"The Kafka plugin's spool is filling">>,
       summary => text("~b % of ~b MB, ~b records", [Occupied * 100 div Limit, Limit div 1000000, Spooled])};
-alarm(<<"records_lost">> = Name, #{stats := #{dropped := Dropped, failed := Failed}, control := Control}) ->
+alarm(<<"records_lost">> = Name, #{stats := #{dropped := Dropped, failed := Failed}, control := Control} = Observation) ->
     #{name => Name, severity => error, title => <<"The Kafka plugin loses records">>,
-      summary => text("since the start: ~b dropped, ~b refused by Kafka; the reasons: ~ts kafka stats", [Dropped, Failed, Control])}.
+      summary => text("since the start: ~b dropped, ~b refused by Kafka, ~b messages published while no hook was called; "
+                      "the reasons: ~ts kafka stats", [Dropped, Failed, unseen(Observation), Control])}.
 
 text(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args)).

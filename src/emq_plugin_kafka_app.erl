@@ -23,17 +23,20 @@ started({ok, Supervisor}) ->
 started(Failed) ->
     Failed.
 
-hook(#{state := running}) -> emq_plugin_kafka_hooks:register();
-hook(#{state := _}) -> ok.
+hook(#{state := running}) ->
+    ok = emq_plugin_kafka_hooks:register(),
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts", [Problem]) end, emq_plugin_kafka_doors:problems());
+hook(#{state := _}) ->
+    ok.
 
 %% Before the processes end: in EMQ 2.3 a callback that fails takes its client's connection with it. With a spool, what comes
-%% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last. Without one they
-%% go first, and what is queued is drained afterwards. Callbacks that are already running find the producer open, or closed
+%% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last, or stay where the broker
+%% itself stops. Without one they go first, and what is queued is drained afterwards. Callbacks that are already running find the producer open, or closed
 %% and count `dropped.closed`.
 -spec prep_stop(State) -> State.
 prep_stop(State) ->
     ok = emq_plugin_kafka_producer:suspend(),
-    ok = emq_plugin_kafka_hooks:unregister(),
+    ok = emq_plugin_kafka_doors:leave(),
     State.
 
 -spec stop(term()) -> ok.

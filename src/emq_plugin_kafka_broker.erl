@@ -3,7 +3,8 @@
 -module(emq_plugin_kafka_broker).
 
 -export([adapter/0, name/0, control/0, naming/0, gated/0, events/0, all_events/0, prepare/0, hook/1, unhook/1,
-         register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+         register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1,
+         published/0, stops/0, opens_early/0, reopen_late/0]).
 -export_type([adapter/0, event/0, alarm/0, environment/0, keep/0]).
 
 -type adapter() :: emq_plugin_kafka_emq2 | emq_plugin_kafka_emqx4 | emq_plugin_kafka_emqx5.
@@ -42,6 +43,14 @@
 -callback read_settings() -> {ok, environment(), keep()} | {error, [Problem :: binary()]}.
 %% They are in use now.
 -callback settings_read(keep()) -> ok.
+%% How many messages were published since the broker's start, those of the broker itself left out.
+-callback published() -> non_neg_integer() | unknown.
+%% Asked while the plugin is being stopped: whether the broker itself is.
+-callback stops() -> boolean().
+%% Whether the broker opens its listeners before it starts plugins, unless `boot_modules` says otherwise.
+-callback opens_early() -> boolean().
+%% The broker stops. If it starts again in this VM, its listeners are to open after plugins have started.
+-callback reopen_late() -> ok.
 
 -define(ADAPTER, {?MODULE, adapter}).
 
@@ -116,3 +125,15 @@ read_settings() -> (adapter()):read_settings().
 
 -spec settings_read(keep()) -> ok.
 settings_read(Keep) -> (adapter()):settings_read(Keep).
+
+-spec published() -> non_neg_integer() | unknown.
+published() -> (adapter()):published().
+
+-spec stops() -> boolean().
+stops() -> (adapter()):stops().
+
+-spec opens_early() -> boolean().
+opens_early() -> (adapter()):opens_early().
+
+-spec reopen_late() -> ok.
+reopen_late() -> (adapter()):reopen_late().

@@ -45,7 +45,9 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
               {"mode", text(maps:get(mode, Status))}]
           ++ [{["mode of ", Rule], Mode} || {Rule, Mode} <- lists:sort(maps:to_list(maps:get(modes, Status)))]
           ++ [{"records queued", text(maps:get(queued, Status))},
-              {"records spooled", spooled(Status)}]
+              {"records spooled", spooled(Status)},
+              {"messages unseen", text(maps:get(unseen, Status))},
+              {"clients at boot", boot(maps:get(boot, Status))}]
           ++ brokers(maps:get(brokers, Status))
           ++ [{["topic ", Name], io_lib:format("~b acknowledged, ~b refused", [Success, Failed])}
               || #{name := Name, success := Success, failed := Failed} <- maps:get(topics, Status)]
@@ -53,6 +55,11 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
 
 versions(#{version := Version, librdkafka := none}) -> text(Version);
 versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", librdkafka ", Librdkafka].
+
+%% When the broker lets clients in.
+boot(closed) -> "wait for the plugin";
+boot(next) -> "do not wait for the plugin; from the next boot on they do";
+boot(open) -> "do not wait for the plugin".
 
 %% From a publisher whose record is not safe.
 gated([]) -> "no acknowledgement";

@@ -3,7 +3,7 @@
 -behaviour(emq_plugin_kafka_broker).
 
 -export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
-         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
 
 -define(APP, emq_plugin_kafka).
 
@@ -140,3 +140,21 @@ read_settings() ->
 settings_read(Pairs) ->
     _ = emqttd_cli_config:write_config(?APP, Pairs),
     ok.
+
+%% PUBLISH packets that it received.
+-spec published() -> non_neg_integer() | unknown.
+published() ->
+    try emqttd_metrics:value('messages/received')
+    catch
+        error:_ -> unknown
+    end.
+
+-spec stops() -> boolean().
+stops() -> emq_plugin_kafka_doors:node_stops().
+
+%% EMQ 2.3 opens them last.
+-spec opens_early() -> false.
+opens_early() -> false.
+
+-spec reopen_late() -> ok.
+reopen_late() -> ok.

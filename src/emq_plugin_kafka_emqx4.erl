@@ -3,7 +3,7 @@
 -behaviour(emq_plugin_kafka_broker).
 
 -export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
-         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
 -export([on_delivery_completed/3, publish/1, published/1]).
 
 -define(APP, emq_plugin_kafka).
@@ -127,3 +127,17 @@ first([], Shared) -> Shared.
 
 -spec settings_read(none) -> ok.
 settings_read(none) -> ok.
+
+-spec published() -> non_neg_integer() | unknown.
+published() -> ?SHARED:published().
+
+-spec stops() -> boolean().
+stops() -> emq_plugin_kafka_doors:node_stops().
+
+%% From 4.3.10 on.
+-spec opens_early() -> true.
+opens_early() -> true.
+
+%% When it joins a cluster, it stops plugins as an operator does, so that this is never asked for.
+-spec reopen_late() -> ok.
+reopen_late() -> ok.

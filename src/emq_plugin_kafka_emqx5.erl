@@ -3,7 +3,7 @@
 -behaviour(emq_plugin_kafka_broker).
 
 -export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
-         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1]).
+         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
 -export([on_message_publish/1, on_message_puback/4, on_delivery_completed/2]).
 
 -define(SHARED, emq_plugin_kafka_emqx).
@@ -170,3 +170,22 @@ read({error, _} = Error) -> Error.
 
 -spec settings_read(none) -> ok.
 settings_read(none) -> ok.
+
+-spec published() -> non_neg_integer() | unknown.
+published() -> ?SHARED:published().
+
+%% When it stops, or joins a cluster, EMQX forgets that its configuration is loaded, and stops plugins next.
+-spec stops() -> boolean().
+stops() -> emq_plugin_kafka_doors:node_stops() orelse not loaded().
+
+loaded() ->
+    try emqx_app:init_load_done()
+    catch
+        error:undef -> true
+    end.
+
+-spec opens_early() -> true.
+opens_early() -> true.
+
+-spec reopen_late() -> ok.
+reopen_late() -> emq_plugin_kafka_emqx_listeners:reopen_late().

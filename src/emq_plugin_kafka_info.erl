@@ -16,15 +16,15 @@ status() ->
 
 library({error, not_loaded}) ->
     #{librdkafka => none, config_hash => none, mode => none, modes => #{}, brokers => none, topics => [],
-      queued => none, spooled => none, spool => none};
+      queued => none, spooled => none, unseen => none, spool => none, boot => emq_plugin_kafka_doors:boot()};
 library(Known) ->
     Known.
 
 of_library() ->
     #{librdkafka := Librdkafka, config_hash := Hash, modes := Modes} = emq_plugin_kafka_nif:about(),
-    #{queued := Queued, spooled := Spooled} = emq_plugin_kafka_nif:stats(),
+    #{queued := Queued, spooled := Spooled, unseen := Unseen} = emq_plugin_kafka_nif:stats(),
     #{librdkafka => Librdkafka, config_hash => Hash, mode => mode(emq_plugin_kafka_nif:status()), modes => Modes,
-      queued => Queued, spooled => Spooled, spool => spool(), topics => emq_plugin_kafka_nif:topics(),
+      queued => Queued, spooled => Spooled, unseen => Unseen, boot => emq_plugin_kafka_doors:boot(), spool => spool(), topics => emq_plugin_kafka_nif:topics(),
       brokers => brokers(emq_plugin_kafka_nif:librdkafka())}.
 
 %% None where librdkafka's statistics are off, or have not come yet.

@@ -5,13 +5,15 @@
 -module(emq_plugin_kafka_nif).
 
 -export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, name_settings/1, setting_name/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
-         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0]).
+         cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0,
+         unseen/1]).
 -export_type([setting/0, naming/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0, rule/0, topic/0,
               latency/0, librdkafka/0]).
 
 -on_load(on_load/0).
 -nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, name_settings/1, setting_name/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
-       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0]).
+       hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0,
+         unseen/1]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -36,6 +38,8 @@
                    dropped := non_neg_integer(), dropped_by := #{atom() => non_neg_integer()},
                    spooled := non_neg_integer(), queued := integer(), queued_bytes := integer(),
                    redirected := non_neg_integer(), recovered := non_neg_integer(), dead_lettered := non_neg_integer(),
+                   %% Messages, not records: see unseen/1. No part of `accepted`.
+                   unseen := non_neg_integer(),
                    wait_timeouts := non_neg_integer(), waiting := non_neg_integer(), disconnected := non_neg_integer(),
                    spool := off | #{records := non_neg_integer(), bytes := non_neg_integer(),
                                     max_bytes := non_neg_integer(), segments := non_neg_integer(),
@@ -44,6 +48,8 @@
 %% modes: the rules that have another mode than the setting `produce`. spool_room: what new records take in the spool, and may.
 -type about() :: #{version := binary(), librdkafka := binary(), config_hash := none | binary(),
                    modes := #{Rule :: binary() => Mode :: binary()}, linger_ms := non_neg_integer(),
+                   %% Whether some rule, now or at last, disconnects a publisher whose record is not safe.
+                   disconnects := boolean(),
                    spool_room := nil | #{dir := binary(), occupied := non_neg_integer(), limit := non_neg_integer()}}.
 -type problem() :: #{kind := binary(), error := binary(), text := binary(), advice := binary()}.
 %% What a test record met: `delivered` or `problem` is nil. passed: dns, connect, tls, login, kafka.
@@ -219,6 +225,11 @@ librdkafka() ->
 %% Whether Prometheus finds the metrics (metrics.listener), and where.
 -spec listening() -> off | {at, Address :: binary()} | {error, Problem :: binary()}.
 listening() ->
+    erlang:nif_error(not_loaded).
+
+%% Counts messages that were published while the broker called no hook of the plugin. Gives all of them since the library was loaded.
+-spec unseen(Messages :: non_neg_integer()) -> non_neg_integer().
+unseen(_Messages) ->
     erlang:nif_error(not_loaded).
 
 %% A release loads this module while it boots, and a boot ends with the first module whose on_load fails. A library that

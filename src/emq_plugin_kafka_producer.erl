@@ -104,7 +104,7 @@ init([]) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call(status, _From, #state{since = Since, watch = Watch} = State) ->
-    {reply, maps:merge(answer(State), #{since_ms => Since, last_error => emq_plugin_kafka_watch:last_error(Watch),
+    {reply, maps:merge(with_doors(answer(State)), #{since_ms => Since, last_error => emq_plugin_kafka_watch:last_error(Watch),
                                         alarms => emq_plugin_kafka_watch:alarms(Watch)}), State};
 handle_call(suspend, _From, #state{problems = []} = State) ->
     {reply, suspended(emq_plugin_kafka_nif:suspend()), State#state{stopping = true}};
@@ -267,6 +267,10 @@ open_status({open, Settings}, _State) ->
     #{state => running, problems => unwatched(emq_plugin_kafka_nif:listening()), settings => Settings};
 open_status(closed, _State) ->
     #{state => stopped, problems => [], settings => []}.
+
+%% Looked for when somebody asks, not each second: it reads a file.
+with_doors(#{state := running, problems := Problems} = Answer) -> Answer#{problems := Problems ++ emq_plugin_kafka_doors:problems()};
+with_doors(Answer) -> Answer.
 
 %% Records are forwarded all the same.
 unwatched({error, Problem}) -> [Problem];

@@ -10,6 +10,8 @@
                 %% Where records were lost, as of when so many were.
                 places = #{rules => #{}, topics => #{}} :: emq_plugin_kafka_report:places(),
                 lost = 0 :: non_neg_integer(),
+                %% How many messages no hook had seen when a producer was opened first: those of earlier lives.
+                unseen = unknown :: unknown | non_neg_integer(),
                 alarms :: emq_plugin_kafka_alarms:alarms(),
                 last_error = none :: none | last_error()}).
 
@@ -27,7 +29,10 @@ new() ->
 opened(Watch) ->
     Stats = emq_plugin_kafka_nif:stats(),
     Places = places(),
-    Watch#watch{report = emq_plugin_kafka_report:new(Stats, Places), places = Places, lost = lost(Stats)}.
+    (unseen(Watch, Stats))#watch{report = emq_plugin_kafka_report:new(Stats, Places), places = Places, lost = lost(Stats)}.
+
+unseen(#watch{unseen = unknown} = Watch, #{unseen := Unseen}) -> Watch#watch{unseen = Unseen};
+unseen(Watch, _Stats) -> Watch.
 
 %% The same producer's place has another, with other settings.
 -spec reloaded(watch()) -> watch().
@@ -45,13 +50,13 @@ look(Problems, #watch{report = none} = Watch) ->
 look(Problems, Watch) ->
     Notices = emq_plugin_kafka_nif:take_notices(),
     Stats = emq_plugin_kafka_nif:stats(),
-    #watch{report = Report, places = Places} = Located = located(lost(Stats), Watch),
+    #watch{report = Report, places = Places, unseen = Before} = Located = located(lost(Stats), Watch),
     {Lines, NextReport} = emq_plugin_kafka_report:next(now_ms(), Notices, Stats, Places, Report),
     lists:foreach(fun({Level, Line}) -> emq_plugin_kafka_log:log(Level, "~ts", [Line]) end, Lines),
     Errors = emq_plugin_kafka_report:failures(Notices),
     #watch{alarms = Alarms} = Remembered = lists:foldl(fun failure/2, Located#watch{report = NextReport}, Errors),
     #{linger_ms := Linger, spool_room := Room} = emq_plugin_kafka_nif:about(),
-    alarm(#{problems => Problems, stats => Stats, spool_room => Room, failing => Errors =/= [], linger_ms => Linger,
+    alarm(#{problems => Problems, stats => Stats, spool_room => Room, unseen => maps:get(unseen, Stats) - Before, failing => Errors =/= [], linger_ms => Linger,
             broker_up => broker_up(Errors =/= [] orelse emq_plugin_kafka_alarms:doubts_brokers(Alarms))}, Remembered).
 
 lost(#{dropped := Dropped, failed := Failed}) ->

@@ -8,7 +8,7 @@ format(Command, Answer) -> unicode:characters_to_binary(emq_plugin_kafka_cli_tex
 status() ->
     #{state => running, problems => [], settings => [{<<"server">>, <<"a:1">>}], alarms => [], since_ms => 1700000000000,
       last_error => none, node => <<"n@h">>, version => <<"0.1.0">>, librdkafka => <<"2.12.1">>, config_hash => <<"0123456789ab">>,
-      runs_in => <<"EMQ 2.3">>, gated_qos => [1], mode => <<"async">>, modes => #{}, queued => 3, spooled => 0, spool => #{state => off}, brokers => none, topics => []}.
+      runs_in => <<"EMQ 2.3">>, gated_qos => [1], mode => <<"async">>, modes => #{}, queued => 3, spooled => 0, spool => #{state => off}, unseen => 0, boot => closed, brokers => none, topics => []}.
 
 values_are_below_each_other_and_no_name_is_cut_test() ->
     Long = binary:copy(<<"x">>, 200),
@@ -17,7 +17,7 @@ values_are_below_each_other_and_no_name_is_cut_test() ->
     ?assertEqual([length("mode of ") + 200], Columns).
 
 nothing_that_is_known_is_left_out_test() ->
-    Text = format(status, (status())#{alarms := [<<"degraded">>], problems := [<<"p">>], modes := #{<<"message.publish.1">> => <<"sync">>},
+    Text = format(status, (status())#{unseen := 12, boot := open, alarms := [<<"degraded">>], problems := [<<"p">>], modes := #{<<"message.publish.1">> => <<"sync">>},
                                       last_error := #{text => <<"why">>, at_ms => 1700000000123}, spooled := 7,
                                       spool := #{state => full, oldest_ms => 7200000, filled_percent => 93},
                                       brokers := [#{name => <<"b/1">>, state => <<"UP">>, rtt_avg_us => 1500, rtt_p99_us => 20000},
@@ -27,7 +27,7 @@ nothing_that_is_known_is_left_out_test() ->
      || Line <- ["alarm +: degraded", "problem +: p", "mode of message.publish.1 +: sync", "last error +: 2023-11-14T22:13:20.123Z why",
                  "running since +: 2023-11-14T22:13:20.000Z", "records spooled +: 7, the oldest 2 h, 93 % full, full",
                  "broker b/1 +: up, round trip 1.5 ms, 99 % below 20.0 ms", "broker b/2 +: down", "topic t +: 5 acknowledged, 1 refused",
-                 "configuration +: 0123456789ab", "server +: a:1"]].
+                 "messages unseen +: 12", "clients at boot +: do not wait for the plugin", "configuration +: 0123456789ab", "server +: a:1"]].
 
 a_status_without_the_library_is_shown_test() ->
     Nothing = #{state => degraded, since_ms => none, librdkafka => none, config_hash => none, mode => none, queued => none, spooled => none,

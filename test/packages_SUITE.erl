@@ -24,7 +24,11 @@
     emqx5_uninstall_leaves_the_configuration_and_a_purge_nothing/1,
     emqx5_library_that_does_not_load_is_refused/1,
     emqx5_that_runs_gets_one_version_after_the_other/1,
-    emqx5_that_refuses_is_quoted/1
+    emqx5_that_refuses_is_quoted/1,
+    listeners_open_after_plugins/1,
+    listeners_open_where_the_plugin_is_gone/1,
+    boot_modules_of_an_operator_stay/1,
+    vm_args_that_cannot_be_changed_are_told/1
 ]).
 
 -define(PLUGIN, "emq_plugin_kafka").
@@ -300,6 +304,58 @@ emqx5_that_refuses_is_quoted(Config) ->
         ?assertMatch({match, _}, re:run(Said, "emqx ctl plugins install " ++ name_vsn(Config) ++ ": .*not_ok.*\n.*run it again"))
     end).
 
+%% When EMQX 4 and 5 open their listeners
+
+listeners_open_after_plugins(Config) ->
+    [begin
+         ok = release(Config, Vsn),
+         {ok, Before} = file:read_file(vm_args(Config)),
+         {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+         ?assertMatch({match, _}, re:run(Said, "EMQX opens its listeners after it has started plugins, from its next boot on")),
+         {ok, Once} = file:read_file(vm_args(Config)),
+         ?assertMatch({match, [_]}, re:run(Once, "^-emqx boot_modules \\[broker\\] -eval ", [multiline, global])),
+         {0, Again} = run(source(Config, "dev/install"), [?config(home, Config)]),
+         ?assertEqual({Vsn, nomatch, {ok, Once}}, {Vsn, re:run(Again, "opens its listeners"), file:read_file(vm_args(Config))}),
+         ok = uninstall(Config, []),
+         ?assertEqual({Vsn, {ok, Before}}, {Vsn, file:read_file(vm_args(Config))}),
+         ok = file:del_dir_r(?config(home, Config))
+     end || Vsn <- ["4.4.19", "5.8.9"]].
+
+%% Nothing but the broker is needed to open them: also where somebody has deleted the plugin's folder, or another plugin's start
+%% stops and starts the broker meanwhile, so that the first attempt fails.
+listeners_open_where_the_plugin_is_gone(Config) ->
+    ok = release(Config, "5.8.9"),
+    ok = install(Config, []),
+    ok = file:del_dir_r(home(Config, "plugins")),
+    Ebin = filename:join(?config(dir, Config), "ebin"),
+    ok = filelib:ensure_dir(filename:join(Ebin, "x")),
+    ok = file:write_file(filename:join(Ebin, "emqx.app"), "{application, emqx, [{vsn, \"5.8.9\"}, {modules, []}, {applications, [kernel, stdlib]}]}."),
+    ok = file:write_file(filename:join(Ebin, "emqx_listeners.erl"),
+                         "-module(emqx_listeners). -export([start/0]).\n"
+                         "start() -> start(application:get_env(emqx, boot_modules), get(again)).\n"
+                         "start(undefined, undefined) -> put(again, true), error(not_yet);\n"
+                         "start(undefined, true) -> io:put_chars(\"open\").\n"),
+    ok = succeed("erlc", ["-o", Ebin, filename:join(Ebin, "emqx_listeners.erl")]),
+    Started = ["-noinput", "-pa", Ebin, "-eval", "ok = application:start(emqx), {ok, [broker]} = application:get_env(emqx, boot_modules).",
+               "-args_file", vm_args(Config), "-eval", "halt()."],
+    ?assertEqual({0, "open"}, run("erl", Started)).
+
+boot_modules_of_an_operator_stay(Config) ->
+    ok = release(Config, "5.8.9"),
+    ok = append(vm_args(Config), "\n-emqx boot_modules [broker]\n"),
+    {ok, Before} = file:read_file(vm_args(Config)),
+    {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Said, "vm.args has boot_modules of its own, which stay")),
+    ?assertEqual({ok, Before}, file:read_file(vm_args(Config))).
+
+%% As in a container's image.
+vm_args_that_cannot_be_changed_are_told(Config) ->
+    ok = release(Config, "5.8.9"),
+    ok = file:delete(vm_args(Config)),
+    {0, Said} = run(source(Config, "dev/install"), [?config(home, Config)]),
+    ?assertMatch({match, _}, re:run(Said, "etc/vm.args cannot be written: put these lines into it, .*:\n## .*\n-emqx boot_modules .*-eval ")),
+    ok = uninstall(Config, []).
+
 %% What the cases are made of
 
 %% A process that looks as the release's node does.
@@ -341,6 +397,7 @@ release_of(Config, Vsn) ->
     [ok = file:write_file(home(Config, "bin/" ++ Name), "#!/bin/sh\necho 'this node does not run' >&2\nexit 1\n")
      || Name <- ["emqx", "emqx_ctl"]],
     ok = succeed("chmod", ["+x", home(Config, "bin/emqx"), home(Config, "bin/emqx_ctl")]),
+    ok = file:write_file(vm_args(Config), "## EMQX's own\n-env ERL_FULLSWEEP_AFTER 1000"),
     file:write_file(home(Config, "releases/start_erl.data"), "13.1.5 " ++ Vsn).
 
 install(Config, Options) ->
@@ -365,6 +422,7 @@ name_vsn(Config) -> ?PLUGIN "-" ++ ?config(vsn, Config).
 home(Config, Name) -> filename:join(?config(home, Config), Name).
 source(Config, Name) -> filename:join(?config(source, Config), Name).
 conf4(Config) -> home(Config, "etc/plugins/" ?PLUGIN "/etc/" ?PLUGIN ".conf").
+vm_args(Config) -> home(Config, "etc/vm.args").
 live(Config) -> home(Config, "data/plugins/" ?PLUGIN "/config.hocon").
 
 files(Config) ->

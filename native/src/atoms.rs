@@ -35,6 +35,8 @@ rustler::atoms! {
     redirected,
     recovered,
     dead_lettered,
+    unseen,
+    disconnects,
     waiting,
     wait_timeouts,
     disconnected,

@@ -380,6 +380,12 @@ impl Handle {
         self.gate.load().as_deref().map_or_else(Vec::new, |Gate(pipeline)| pipeline.events())
     }
 
+    /// Whether a publisher whose record is not safe is disconnected: by some rule of the pipeline that is open, or else of the last one.
+    #[must_use]
+    pub fn disconnects(&self) -> bool {
+        self.disconnects.load(Ordering::Acquire)
+    }
+
     /// Counts a hook call that was no event.
     pub fn bad_event(&self) -> Outcome {
         self.shared.metrics.dropped(DropReason::BadEvent);

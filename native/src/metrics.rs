@@ -10,6 +10,7 @@ mod latency;
 mod reason;
 mod rules;
 mod topics;
+mod unseen;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ pub use latency::{BOUNDS_MS, Latencies, Latency};
 pub use reason::DropReason;
 pub use rules::{RuleCounters, RuleTable};
 pub use topics::{OTHER, TopicCounts, Topics};
+pub use unseen::Unseen;
 
 /// Where a record waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,8 @@ pub struct Metrics {
     pub topics: Topics,
     /// How long Kafka's acknowledgements take.
     pub latency: Latency,
+    /// What was published while no hook was called.
+    pub unseen: Unseen,
 }
 
 impl Metrics {

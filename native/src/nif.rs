@@ -316,6 +316,7 @@ fn stats(env: Env<'_>) -> NifResult<Term<'_>> {
             (atoms::redirected(), snapshot.redirected.encode(env)),
             (atoms::recovered(), snapshot.recovered.encode(env)),
             (atoms::dead_lettered(), snapshot.dead_lettered.encode(env)),
+            (atoms::unseen(), HANDLE.metrics().unseen.count().encode(env)),
             (atoms::waiting(), waiters.count().encode(env)),
             (atoms::wait_timeouts(), waiters.timeouts().encode(env)),
             (atoms::disconnected(), waiters.disconnected().encode(env)),

@@ -64,6 +64,7 @@ fn what_is_counted_is_there_in_prometheus_words() {
     handle.open(settings(&cluster.bootstrap_servers(), &more), "n@h").expect("opened");
     (0..3).for_each(|_| drop(submit(&handle, &publish(b"c", b"x"))));
     wait_for(&handle, "all records", |s| s.success == 3);
+    handle.metrics().unseen.add(7);
     let text = scrape(&address);
     for line in [
         "# HELP emq_plugin_kafka_records_accepted_total Records taken in.",
@@ -82,6 +83,7 @@ fn what_is_counted_is_there_in_prometheus_words() {
         "emq_plugin_kafka_records_queued 0",
         "emq_plugin_kafka_queue_max_records 100000",
         "emq_plugin_kafka_publishers_waiting 0",
+        "emq_plugin_kafka_messages_unseen_total 7",
     ] {
         has_line(&text, line);
     }

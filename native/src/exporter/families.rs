@@ -19,6 +19,8 @@ const MICROSECONDS: f64 = 1e6;
 pub fn collect(view: &View) -> Families {
     let mut families = Families::default();
     records(&mut families, &view.shared.metrics.snapshot());
+    let help = "Messages published while the broker called no hook of the plugin.";
+    families.counter("messages_unseen_total", help, view.shared.metrics.unseen.count());
     rules(&mut families, view);
     topics(&mut families, view);
     latency(&mut families, view);

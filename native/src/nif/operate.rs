@@ -133,7 +133,7 @@ impl From<Problem> for ProblemMap {
 }
 
 /// What this library is and what it was told: versions, the hash of the settings in force, the rules that have a mode of their own,
-/// how long records linger, and what room the spool has.
+/// how long records linger, whether a publisher may be disconnected, and what room the spool has.
 #[rustler::nif]
 fn about(env: Env<'_>) -> NifResult<Term<'_>> {
     let settings = HANDLE.settings();
@@ -149,9 +149,18 @@ fn about(env: Env<'_>) -> NifResult<Term<'_>> {
             (atoms::config_hash(), hash),
             (atoms::modes(), Term::map_from_pairs(env, &Vec::from_iter(&modes))?),
             (atoms::linger_ms(), linger.encode(env)),
+            (atoms::disconnects(), HANDLE.disconnects().encode(env)),
             (atoms::spool_room(), HANDLE.view().spool_room().map(RoomMap::from).encode(env)),
         ],
     )
+}
+
+/// Counts messages that were published while the broker called no hook of the plugin. Returns all of them.
+#[rustler::nif]
+fn unseen(messages: u64) -> u64 {
+    let unseen = &HANDLE.metrics().unseen;
+    unseen.add(messages);
+    unseen.count()
 }
 
 /// A term as JSON: maps with atoms or UTF-8 for keys, lists, numbers, UTF-8 binaries; atoms are strings, but for `true`, `false` and
