@@ -17,7 +17,7 @@
 
 -define(OPTIONS, [binary, {active, false}, {nodelay, true}, {buffer, 65536}]).
 
-%% @doc Listens on these ports of 127.0.0.1. Until upstream/2 has said where to, connections are closed.
+%% @doc Listens on these ports of 127.0.0.1 until the caller ends. Until upstream/2 has said where to, connections are closed.
 -spec start([inet:port_number()]) -> proxy().
 start(Ports) ->
     Self = self(),
@@ -26,7 +26,7 @@ start(Ports) ->
                                process_flag(trap_exit, true),
                                Listening = listen(Ports),
                                Self ! {self(), listening},
-                               loop(#{ports => Ports, listening => Listening, upstream => #{}, mode => pass,
+                               loop(#{owner => Self, ports => Ports, listening => Listening, upstream => #{}, mode => pass,
                                       connections => #{}, counters => Counters})
                        end),
     receive {Proxy, listening} -> Proxy end.
@@ -99,6 +99,9 @@ loop(State) ->
             {Answer, Next} = handle(Request, State),
             From ! {Tag, Answer},
             loop(Next);
+        %% With it go the sockets and connections.
+        {'EXIT', Owner, _} when Owner =:= map_get(owner, State) ->
+            exit(shutdown);
         {'EXIT', Pid, _} ->
             loop(State#{connections := maps:remove(Pid, maps:get(connections, State))})
     end.
