@@ -31,7 +31,7 @@ end_per_suite(Config) ->
 %% Each case has an address and a topic of its own.
 init_per_testcase(Case, Config) ->
     Topic = kafka_reader:new_topic(Case),
-    Address = "127.0.0.1:" ++ integer_to_list(free_port()),
+    Address = "127.0.0.1:" ++ integer_to_list(standin_broker:free_port()),
     Settings = [{server, kafka_reader:bootstrap()}, {topic, Topic}, {metrics_listener, Address}, {produce, async},
                 {spool, overflow}, {hooks, [{"message.publish.all", "{}"}, {"message.publish.level", "{\"key\":\"${topic[2]}\"}"}]}],
     ok = set_and_restart(Config, Settings),
@@ -233,9 +233,3 @@ until(Holds, Tries) ->
 
 root(Path) ->
     filename:join(os:getenv("PROJECT_ROOT"), Path).
-
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.

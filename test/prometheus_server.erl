@@ -15,7 +15,7 @@ start(Directory, Target) ->
     ok = file:write_file(Config, ["global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}\n"
                                   "scrape_configs:\n"
                                   "  - {job_name: emq_plugin_kafka, static_configs: [{targets: ['", Target, "']}]}\n"]),
-    Address = "127.0.0.1:" ++ integer_to_list(free_port()),
+    Address = "127.0.0.1:" ++ integer_to_list(standin_broker:free_port()),
     %% It ends with this VM, whatever becomes of the test: its shell reads until then.
     Script = "\"$@\" >\"$0\" 2>&1 & read -r _; kill $!; wait",
     Port = open_port({spawn_executable, "/bin/sh"},
@@ -73,9 +73,3 @@ ready(#{url := Url} = Server, Tries) ->
 binary(Name) ->
     {0, Output} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "unpack"]), ["prometheus"]),
     filename:join([lists:last(string:lexemes(Output, "\n")), "usr", "bin", Name]).
-
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.

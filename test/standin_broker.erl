@@ -3,7 +3,7 @@
 -module(standin_broker).
 
 -export([build/1, configure/2, start/1, start_failing/1, stop/1, kill/1, ctl/2, run/2, connect/1,
-         rpc/4, port/2, node_name/1, log/2, plugin_conf/3]).
+         rpc/4, port/2, free_port/0, node_name/1, log/2, plugin_conf/3]).
 
 -export_type([home/0]).
 
@@ -18,18 +18,22 @@ build(Directory) ->
     {0, _} = run(filename:join([Root, "dev", "emqttd", "build"]), [Directory]),
     Name = io_lib:format("standin_~s_~b@127.0.0.1", [os:getpid(), erlang:unique_integer([positive])]),
     configure(Directory, [{"node.name", Name},
-                          {"listener.tcp.external", ["127.0.0.1:", free_port()]},
-                          {"listener.api.mgmt", ["127.0.0.1:", free_port()]}]),
+                          {"listener.tcp.external", ["127.0.0.1:", integer_to_list(free_port())]},
+                          {"listener.api.mgmt", ["127.0.0.1:", integer_to_list(free_port())]}]),
     Directory.
 
 root(false) -> error(project_root_is_not_set);
 root(Directory) -> {ok, Directory}.
 
+%% @doc A port that nobody has. Not one of those that the kernel gives to clients, above 32768: one of those may be taken while
+%% its owner is away, and a client that tries to reach it may even reach itself. Random, as other tests choose ports, too.
+-spec free_port() -> inet:port_number().
 free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    integer_to_list(Port).
+    Port = 10000 + rand:uniform(20000),
+    case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
+        {ok, Socket} -> ok = gen_tcp:close(Socket), Port;
+        {error, eaddrinuse} -> free_port()
+    end.
 
 %% @doc Appends settings to emq.conf: of a key that is there twice, the last one counts.
 -spec configure(home(), [{string(), iodata()}]) -> ok.

@@ -38,8 +38,8 @@ broker(Name, Release) ->
     Home = built(Release, filename:join(os:getenv("FAULTS_DIR"), Name)),
     {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
     ok = standin_broker:configure(Home, [{"node.name", [Name, "_", os:getpid(), "@127.0.0.1"]},
-                                         {"listener.tcp.external", ["127.0.0.1:", integer_to_list(port())]},
-                                         {"listener.api.mgmt", ["127.0.0.1:", integer_to_list(port())]},
+                                         {"listener.tcp.external", ["127.0.0.1:", integer_to_list(standin_broker:free_port())]},
+                                         {"listener.api.mgmt", ["127.0.0.1:", integer_to_list(standin_broker:free_port())]},
                                          {"mqtt.max_packet_size", "2MB"}]),
     ok = file:write_file(filename:join([Home, "data", "loaded_plugins"]), [atom_to_list(?PLUGIN), ".\n"]),
     Home.
@@ -57,15 +57,6 @@ uninstall() ->
     ok = faults_proxy:stop(proxy()),
     true = ets:delete(?RIG),
     ok.
-
-%% The kernel gives ports above 32768 to clients. One of those may be taken while its owner is away, and a client that tries
-%% to reach it may even reach itself. Random, because another run may be going on beside this one.
-port() ->
-    Port = 10000 + rand:uniform(20000),
-    case gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}]) of
-        {ok, Socket} -> ok = gen_tcp:close(Socket), Port;
-        {error, eaddrinuse} -> port()
-    end.
 
 %% @doc The first where the quick subset runs, else the second.
 -spec quick({Short, Long}) -> Short | Long.
