@@ -17,7 +17,7 @@
 %%   partitions  of the topic (3), or none: it is not created;  boot: auto (default) or manual, the scenario starts the broker itself
 %%   named       true: runs only when it is named (the soak)
 %%   one_node    why it does not run against a cluster
-%%   limit_s     after so long it has failed (300)
+%%   limit_s     after so long it has failed (600)
 -type about() :: #{number := pos_integer(), title := string(), modes := [faults_rig:mode()], quick => [faults_rig:mode()],
                    settings => fun((faults_rig:mode()) -> [{string(), iodata()}]), partitions => pos_integer() | none,
                    boot => auto | manual, named => boolean(), one_node => string(), limit_s => pos_integer()}.
@@ -29,7 +29,7 @@
 -callback about() -> about().
 -callback run(faults_rig:mode()) -> outcome().
 
--define(LIMIT_S, 300).
+-define(LIMIT_S, 600).
 
 %% The runner's arguments come after -extra.
 -spec main() -> no_return().

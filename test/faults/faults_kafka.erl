@@ -10,7 +10,7 @@
 -type record() :: #{partition := non_neg_integer(), offset := non_neg_integer(), timestamp := integer(), headers := binary(),
                     key := binary(), value := binary()}.
 
--define(TIMEOUT_MS, 180000).
+-define(TIMEOUT_MS, 400000).
 
 %% @doc Starts it, or finds it running; returns when it answers.
 -spec start() -> ok.

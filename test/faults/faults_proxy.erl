@@ -149,7 +149,7 @@ connection(none, _Mode, _Counters) ->
 connection(Upstream, Mode, Counters) ->
     receive
         {socket, Client} ->
-            case gen_tcp:connect({127, 0, 0, 1}, Upstream, ?OPTIONS, 5000) of
+            case gen_tcp:connect({127, 0, 0, 1}, Upstream, ?OPTIONS, 30000) of
                 {ok, Kafka} ->
                     State = #{Client => {Kafka, 1}, Kafka => {Client, 0}, mode => Mode, counters => Counters, waiting => []},
                     pass(arm(Kafka, arm(Client, State)));

@@ -7,7 +7,7 @@
 -export_type([options/0, ledger/0]).
 
 -define(TICK_MS, 20).
--define(CONNECT_MS, 10000).
+-define(CONNECT_MS, 60000).
 -define(RETRY_MS, 100).
 
 -type options() :: #{port := inet:port_number(), client := binary(), window := pos_integer(),

@@ -5,11 +5,14 @@
 -export([until/3]).
 
 -define(ASK_AGAIN_MS, 50).
+%% On a machine that has other things to do. What comes ends the wait.
+-define(LEAST_MS, 90000).
 
-%% @doc Asks until the answer is neither `false' nor an exception of a node that is not there; that answer.
+%% @doc Asks until the answer is neither `false' nor an exception of a node that is not there; that answer. Waits for a minute and
+%% a half at least.
 -spec until(What :: iodata(), fun(() -> false | Answer), timeout()) -> Answer.
 until(What, Ask, Timeout) ->
-    again(What, Ask, erlang:monotonic_time(millisecond) + Timeout).
+    again(What, Ask, erlang:monotonic_time(millisecond) + max(Timeout, ?LEAST_MS)).
 
 again(What, Ask, Deadline) ->
     case answer(Ask) of

@@ -24,7 +24,7 @@ run(Mode) ->
     ok = faults_load:await(Load, acked, 2000),
     %% It lets go of the VM when it is interrupted.
     {0, _} = faults_kafka:shell(["kill -INT ", integer_to_list(Pid)]),
-    receive {Strace, {exit_status, _}} -> ok after 10000 -> error(strace_stays) end,
+    receive {Strace, {exit_status, _}} -> ok after 60000 -> error(strace_stays) end,
     ok = faults_load:await(Load, acked, 1000),
     ok = faults_rig:drained(90000),
     Injected = injected(Trace),

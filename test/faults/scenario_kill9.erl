@@ -9,7 +9,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 19, title => "kill -9 of the VM, 20 times", modes => [async, durable, sync], quick => [durable], limit_s => 600,
+    #{number => 19, title => "kill -9 of the VM, 20 times", modes => [async, durable, sync], quick => [durable], limit_s => 1200,
       settings => fun(_Mode) -> [{"queue.max_messages", integer_to_list(?MEMORY)}, {"spool.segment_size", "1MB"}, {"spool.max_size", "256MB"},
                                  {"produce.timeout", "2s"}] end}.
 

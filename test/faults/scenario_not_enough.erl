@@ -8,7 +8,7 @@
 about() ->
     #{number => 14, title => "not enough replicas", modes => [async_off, async, durable, sync], boot => manual, partitions => none,
       %% Ten starts and stops of a JVM, or more.
-      limit_s => 600}.
+      limit_s => 1200}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
