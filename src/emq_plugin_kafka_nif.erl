@@ -164,7 +164,7 @@ hooks() ->
     erlang:nif_error(not_loaded).
 
 %% The producer's state and settings, secrets replaced.
--spec status() -> closed | {open | fatal, [{Key :: binary(), Value :: binary()}]}.
+-spec status() -> closed | {open | fatal | spoiled, [{Key :: binary(), Value :: binary()}]}.
 status() ->
     erlang:nif_error(not_loaded).
 

@@ -129,6 +129,9 @@ handle_info(tick, #state{watch = Watch} = State) ->
     {noreply, ticked(Watched)};
 handle_info(reopen, #state{stopping = false} = State) ->
     {noreply, reopen(emq_plugin_kafka_nif:status(), State)};
+%% Kafka refused a batch for the sake of some of its records: the next producer isolates their topic.
+handle_info({emq_plugin_kafka, spoiled}, #state{problems = [], stopping = false} = State) ->
+    {noreply, replace_failed(emq_plugin_kafka_nif:status(), State)};
 handle_info(_Message, State) ->
     {noreply, State}.
 
@@ -232,7 +235,9 @@ suspended({error, Reason}) when Reason =:= closed; Reason =:= no_spool -> ok.
 handed_over(0) -> ok;
 handed_over(Count) -> emq_plugin_kafka_log:error("closed with ~b records in the spool; the next start goes on with them", [Count]).
 
-%% librdkafka's fatal state ends a producer, not the plugin.
+%% librdkafka's fatal state ends a producer, not the plugin. One that is spoiled needs no pause: its successor knows better.
+replace_failed({spoiled, _Settings} = Status, #state{stopping = false} = State) ->
+    reopen(Status, State);
 replace_failed({fatal, _Settings}, #state{reopening = false, stopping = false} = State) ->
     emq_plugin_kafka_log:error("librdkafka has given up this producer (see above); a new one is opened in ~b s", [?REOPEN_MS div 1000]),
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
@@ -242,7 +247,11 @@ replace_failed(_Status, State) ->
 
 %% A reload may have replaced it meanwhile.
 reopen({fatal, _Settings}, State) -> reopened(emq_plugin_kafka_nif:reopen(), State);
+reopen({spoiled, _Settings}, State) -> isolated(emq_plugin_kafka_nif:reopen(), State);
 reopen(_Status, State) -> State#state{reopening = false}.
+
+isolated(ok, State) -> State;
+isolated(Failed, State) -> reopened(Failed, State#state{reopening = true}).
 
 reopened(ok, State) ->
     ok = emq_plugin_kafka_log:error("a new producer is open", []),
@@ -261,6 +270,8 @@ degrading(#{state := _}) -> [].
 
 open_status({fatal, Settings}, _State) ->
     #{state => degraded, problems => [<<"librdkafka has given up this producer; a new one will be opened">>], settings => Settings};
+open_status({spoiled, Settings}, State) ->
+    open_status({open, Settings}, State);
 open_status({open, Settings}, #state{stopping = true}) ->
     #{state => suspended, problems => [], settings => Settings};
 open_status({open, Settings}, _State) ->

@@ -23,6 +23,7 @@ rustler::atoms! {
     closed,
     open,
     fatal,
+    spoiled,
     already_open,
     given_up,
     accepted,

@@ -319,8 +319,20 @@ impl Settings {
         for (name, value) in &self.rdkafka {
             config.set(name, value);
         }
+        if self.keeps_order() {
+            // A refused batch ends the producer at once, so that nothing overtakes its records: the next producer sends them again,
+            // in parts.
+            config.set("enable.gapless.guarantee", "true");
+        }
         config.set_log_level(self.log_level());
         config
+    }
+
+    /// Whether the producer is idempotent, which the order of a key's records needs.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        let set = self.rdkafka.iter().rev().find(|(name, _)| name == "enable.idempotence");
+        set.map_or(self.idempotence, |(_, value)| matches!(value.as_str(), "true" | "t" | "1"))
     }
 
     /// Whether the operator asked librdkafka for its log.

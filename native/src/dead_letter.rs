@@ -4,11 +4,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::metrics::{DropReason, Home};
 use crate::native_parts::TopicHandle;
-use crate::produce::{Client, Record, cost};
+use crate::produce::{Client, Record, Refused, cost};
 use crate::shared::Origin;
 use crate::stored::Stored;
 use crate::waiters::WaiterId;
@@ -55,14 +55,14 @@ pub struct Letter {
 
 /// The dead letter topic, and the copies on their way to it.
 pub struct DeadLetters {
-    topic: TopicHandle,
+    topic: Arc<TopicHandle>,
     letters: Mutex<HashMap<u64, Letter>>,
 }
 
 impl DeadLetters {
     /// No copies yet.
     #[must_use]
-    pub fn new(topic: TopicHandle) -> Self {
+    pub fn new(topic: Arc<TopicHandle>) -> Self {
         Self { topic, letters: Mutex::default() }
     }
 
@@ -107,8 +107,11 @@ impl Client {
         letters.put(number, Letter { origin, topic: record.topic.into(), cost, verdict, stored, waiter });
         let copy =
             Record { topic: &letters.topic, key: record.key, value, headers: &headers, timestamp: record.timestamp };
-        if let Err(refused) = self.enqueue(&copy, Origin::DeadLetter(number)) {
-            self.dead_letter_refused(number, &format!("{} (after {name})", refused.reason().name()));
+        match self.enqueue(&copy, Origin::DeadLetter(number)) {
+            Ok(()) => {}
+            // The next producer refuses the record again, and makes another copy.
+            Err(Refused::Fatal) => self.give_back_letter(number),
+            Err(refused) => self.dead_letter_refused(number, &format!("{} (after {name})", refused.reason().name())),
         }
     }
 

@@ -3,17 +3,19 @@
 //! The reports of one event are settled together: the counters, the room in the budget, the spool's acknowledgements, and last
 //! the callers that wait. So whoever was told finds the counters right.
 
-use std::sync::PoisonError;
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::blame::{Blame, blame};
 use crate::dead_letter::Verdict;
+use crate::key_order::Slot;
 use crate::metrics::{Home, Latencies};
 use crate::notices::Level;
 use crate::produce::{Client, cost};
-use crate::reports::{Content, Report, Reports};
+use crate::reports::{Content, Event, Report, Reports};
 use crate::rounds::Round;
 use crate::shared::Origin;
 use crate::stored::Stored;
@@ -31,22 +33,9 @@ const REQUEST_TIMEOUT: &str = "REQTMOUT";
 /// How often it is looked for callers that died while they waited.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A record that librdkafka gave back undelivered, to be produced by another producer.
-#[derive(Debug)]
-pub struct Returned {
-    /// Its place in the order of all records.
-    pub order: u64,
-    /// The record, as `Stored`.
-    pub stored: Vec<u8>,
-    /// The room that it still has in the budget.
-    pub cost: usize,
-    /// Who waits for it.
-    pub waiter: Option<WaiterId>,
-}
-
 /// What the reports of one event add up to.
 #[derive(Default)]
-struct Settled {
+pub struct Settled {
     /// By round.
     even: usize,
     odd: usize,
@@ -62,20 +51,29 @@ struct Settled {
     latencies: Latencies,
 }
 
+/// The reports of one event: a batch of one topic.
+pub struct Batch<'e> {
+    /// The topic.
+    pub topic: Cow<'e, str>,
+    /// How many of them Kafka has.
+    pub delivered: usize,
+}
+
+/// Takes a record that Kafka does not have, of a batch. Calls `leave` of `Settled` or sees to it that the record leaves later.
+type Failed<'f, 'e> = dyn FnMut(&mut Settled, Report<'e>, RDKafkaErrorCode) + 'f;
+
 /// Serves a client's events until it is told to stop.
 pub fn serve(client: &Client) {
     let mut settled = Settled::default();
     let mut swept = Instant::now();
     while !client.stop.load(Ordering::Acquire) {
         if let Some(event) = client.queue.poll(POLL_INTERVAL) {
-            match event.content() {
-                Content::Reports(reports) => serve_reports(client, reports, &mut settled),
-                Content::Log { level, facility, text } => log(client, level, facility.trim(), text.trim()),
-                Content::Error(code, reason) => error(client, code, reason.trim()),
-                Content::Statistics(text) => client.statistics.put(&text),
-                Content::Other => {}
-            }
+            serve_event(client, &event, &mut settled, &mut |settled, report, error| {
+                settled.leave(report);
+                undelivered(client, report, error);
+            });
         }
+        client.follow_stalled();
         client.tell_of_room();
         if swept.elapsed() > SWEEP_INTERVAL {
             swept = Instant::now();
@@ -84,21 +82,48 @@ pub fn serve(client: &Client) {
     }
 }
 
-fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
+/// Serves one event, which need not come from the client's own queue. None: it has no delivery reports.
+pub fn serve_event<'e>(
+    client: &Client,
+    event: &'e Event,
+    settled: &mut Settled,
+    failed: &mut Failed<'_, 'e>,
+) -> Option<Batch<'e>> {
+    match event.content() {
+        Content::Reports(reports) => return Some(serve_reports(client, reports, settled, failed)),
+        Content::Log { level, facility, text } => log(client, level, facility.trim(), text.trim()),
+        Content::Error(code, reason) => error(client, code, reason.trim()),
+        Content::Statistics(text) => client.statistics.put(&text),
+        Content::Other => {}
+    }
+    None
+}
+
+fn serve_reports<'e>(
+    client: &Client,
+    reports: Reports<'e>,
+    settled: &mut Settled,
+    failed: &mut Failed<'_, 'e>,
+) -> Batch<'e> {
     let now = now();
     let mut of_topic = OfTopic(None);
+    let mut batch = Batch { topic: Cow::Borrowed(""), delivered: 0 };
     for report in reports {
-        match report.round() {
-            Round::Even => settled.even += 1,
-            Round::Odd => settled.odd += 1,
+        if batch.topic.is_empty() {
+            batch.topic = report.topic();
         }
-        match report.error() {
-            None if delivered(client, report, settled) => {
-                settled.latencies.add(report.age_ms(now));
-                of_topic.delivered(client, report);
-            }
-            None => {}
-            Some(error) => undelivered(client, report, error),
+        if let Some(error) = report.error() {
+            failed(settled, report, error);
+            continue;
+        }
+        settled.leave(report);
+        batch.delivered += 1;
+        if delivered(client, report, settled) {
+            settled.latencies.add(report.age_ms(now));
+            of_topic.delivered(client, report);
+        }
+        if report.number().is_first() {
+            client.follow_report(report, true);
         }
     }
     of_topic.count(client);
@@ -122,6 +147,17 @@ fn serve_reports(client: &Client, reports: Reports<'_>, settled: &mut Settled) {
     handover.clear();
     safe.clear();
     *settled = Settled { main, handover, safe, ..Settled::default() };
+    batch
+}
+
+impl Settled {
+    /// The record leaves librdkafka when this event is settled.
+    fn leave(&mut self, report: Report<'_>) {
+        match report.number().round() {
+            Round::Even => self.even += 1,
+            Round::Odd => self.odd += 1,
+        }
+    }
 }
 
 /// The first of some records of one topic, and how many there are. All that an event reports are of one, as a rule.
@@ -147,7 +183,7 @@ impl<'e> OfTopic<'e> {
 
 /// Whether it is a record, and not a dead letter.
 fn delivered(client: &Client, report: Report<'_>, settled: &mut Settled) -> bool {
-    let origin = Origin::unpack(report.id());
+    let origin = report.number().origin();
     match origin {
         Origin::DeadLetter(number) => {
             client.dead_letter_delivered(number);
@@ -168,93 +204,64 @@ fn delivered(client: &Client, report: Report<'_>, settled: &mut Settled) -> bool
             settled.spooled_bytes += cost_of(report);
         }
     }
-    settled.safe.extend(client.shared.tickets.take(report.id()));
+    settled.safe.extend(client.shared.tickets.take(origin.pack()));
     true
 }
 
 /// Given back to be produced again, or refused for good.
 fn undelivered(client: &Client, report: Report<'_>, error: RDKafkaErrorCode) {
-    let given_back = matches!(error, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+    let is_refused = match blame(error) {
+        Blame::Nobody => false,
         // The record on which the producer failed for good is no worse than those behind it.
-        || client.is_fatal() && !is_final(error);
-    let origin = Origin::unpack(report.id());
-    match origin {
-        Origin::DeadLetter(number) if given_back => give_back_letter(client, number),
-        Origin::DeadLetter(number) => client.dead_letter_refused(number, &error_name(error)),
-        _ if given_back => give_back(client, report, origin),
-        _ => {
-            let headers = report.headers();
-            let topic = report.topic();
-            let record = Stored {
-                order: 0,
-                topic: &topic,
-                key: report.key(),
-                value: report.value(),
-                headers: headers.into(),
-                timestamp: report.timestamp(),
-            };
-            client.refuse(&record, origin, Verdict::Failed(error_name(error)), &error.to_string());
+        Blame::Producer => {
+            client.fail();
+            false
         }
+        Blame::Record | Blame::Size => {
+            client.isolate(&report.topic());
+            false
+        }
+        // Otherwise the next batch would end the next producer, too.
+        Blame::Topic if client.is_fatal() => {
+            client.isolate(&report.topic());
+            true
+        }
+        Blame::Topic => true,
+        Blame::Limit => !client.is_fatal(),
+    };
+    let origin = report.number().origin();
+    match origin {
+        Origin::DeadLetter(number) if is_refused => client.dead_letter_refused(number, &error_name(error)),
+        _ if is_refused => refuse(client, report, origin, error),
+        _ => client.give_back(report),
+    }
+    if is_refused && report.number().is_first() {
+        client.follow_report(report, false);
     }
 }
 
-/// What is in the spool stays there, and is read again; what is not is kept.
-fn give_back(client: &Client, report: Report<'_>, origin: Origin) {
-    let cost = cost_of(report);
-    let Origin::Direct(order) = origin else {
-        return client.shared.budget.release(1, cost);
-    };
+fn refuse(client: &Client, report: Report<'_>, origin: Origin, error: RDKafkaErrorCode) {
     let topic = report.topic();
-    let stored = Stored {
-        order: client.stored_order(order),
+    let record = Stored {
+        order: 0,
         topic: &topic,
         key: report.key(),
         value: report.value(),
         headers: report.headers().into(),
         timestamp: report.timestamp(),
     };
-    let waiter = client.shared.tickets.take(report.id());
-    keep(client, Returned { order, stored: stored.to_bytes(), cost, waiter });
-}
-
-/// The record itself, not its dead letter: the next producer finds out again.
-fn give_back_letter(client: &Client, number: u64) {
-    let Some(letter) = client.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
-    match (letter.origin, letter.stored) {
-        (Origin::Direct(order), Some(stored)) => {
-            keep(client, Returned { order, stored, cost: letter.cost, waiter: letter.waiter });
-        }
-        _ => client.shared.budget.release(1, letter.cost),
-    }
-}
-
-fn keep(client: &Client, returned: Returned) {
-    client.returned.lock().unwrap_or_else(PoisonError::into_inner).push(returned);
+    client.refuse(&record, origin, Verdict::Failed(error_name(error)), &error.to_string());
 }
 
 fn cost_of(report: Report<'_>) -> usize {
     cost(report.key(), report.value(), &report.headers())
 }
 
-/// Errors that are the record's, not the producer's.
-pub const FINAL_ERRORS: [RDKafkaErrorCode; 9] = [
-    RDKafkaErrorCode::MessageSizeTooLarge,
-    RDKafkaErrorCode::InvalidMessage,
-    RDKafkaErrorCode::InvalidMessageSize,
-    RDKafkaErrorCode::InvalidTopic,
-    RDKafkaErrorCode::InvalidRecord,
-    RDKafkaErrorCode::MessageBatchTooLarge,
-    RDKafkaErrorCode::TopicAuthorizationFailed,
-    RDKafkaErrorCode::UnknownTopic,
-    RDKafkaErrorCode::UnknownPartition,
-];
-
-fn is_final(error: RDKafkaErrorCode) -> bool {
-    FINAL_ERRORS.contains(&error)
-}
-
 fn log(client: &Client, level: i32, facility: &str, message: &str) {
     const NAMES: [&str; 8] = ["Emerg", "Alert", "Critical", "Error", "Warning", "Notice", "Info", "Debug"];
+    if is_of_isolation(facility, message) {
+        return;
+    }
     match client.words.of(facility, message) {
         Said::Words(text) => return client.shared.notices.push(&text, text.clone()),
         Said::Nothing => return,
@@ -271,6 +278,15 @@ fn log(client: &Client, level: i32, facility: &str, message: &str) {
         4 if facility == REQUEST_TIMEOUT => client.shared.notices.push(facility, text),
         4 => client.shared.notices.push_at(Level::Warning, facility, text),
         _ => client.shared.notices.push(facility, text),
+    }
+}
+
+/// What librdkafka says of the property that ends a producer with a refused batch, and of that end: `isolate` tells it better.
+fn is_of_isolation(facility: &str, message: &str) -> bool {
+    match facility {
+        "CONFWARN" => message.contains("enable.gapless.guarantee"),
+        "FATAL" => message.contains("gap-less guarantee"),
+        _ => false,
     }
 }
 
@@ -294,6 +310,8 @@ fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
         | RDKafkaErrorCode::Resolve
         | RDKafkaErrorCode::SSL
         | RDKafkaErrorCode::Authentication => {}
+        RDKafkaErrorCode::Fatal if is_of_isolation("FATAL", reason) => {}
+        RDKafkaErrorCode::GaplessGuarantee => {}
         code => client.shared.notices.push(&error_name(code), format!("{}: {reason}", error_name(code))),
     }
 }
@@ -334,6 +352,13 @@ impl Client {
         match origin {
             Origin::Direct(_) | Origin::DeadLetter(_) => Home::Memory(cost),
             Origin::Main(_) | Origin::Handover(_) => Home::Spool,
+        }
+    }
+
+    /// The first record of a key was acknowledged (`open`) or refused.
+    fn follow_report(&self, report: Report<'_>, open: bool) {
+        if let Some((topic, key)) = self.known_topic(&report.topic()).zip(report.key()) {
+            self.follow(&topic, Slot::of(key), open);
         }
     }
 

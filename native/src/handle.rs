@@ -38,8 +38,10 @@ pub enum Status {
     Closed,
     /// A producer is open, with these settings (secrets replaced).
     Open(Vec<(String, String)>),
-    /// A producer is open, but librdkafka says that it can go on no more.
+    /// A producer is open, but can go on no more.
     Fatal(Vec<(String, String)>),
+    /// A producer is open, and is to be replaced at once by one that isolates a topic.
+    Spoiled(Vec<(String, String)>),
 }
 
 /// What a close left behind.
@@ -261,6 +263,12 @@ impl Handle {
     ///
     /// Why nothing was changed.
     pub fn reload(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
+        // What was wrong with a topic may have been mended.
+        let suspects = self.shared.suspects.take();
+        self.exchange(settings, node).inspect_err(|_| self.shared.suspects.extend(suspects))
+    }
+
+    fn exchange(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
         let mut lifecycle = self.lifecycle();
         let open = lifecycle.open.as_mut().filter(|open| !open.suspended).ok_or(ReloadError::Closed)?;
         same_spool(open.pipeline.settings(), &settings)?;
@@ -293,7 +301,7 @@ impl Handle {
         Ok(())
     }
 
-    /// Exchanges a producer that has failed for good; the settings stay.
+    /// Exchanges a producer that has failed for good, or that is spoiled; the settings stay.
     ///
     /// Waits: never call it on a normal scheduler.
     ///
@@ -305,7 +313,7 @@ impl Handle {
         let current = current.ok_or(ReloadError::Closed)?;
         let (settings, node) = (current.settings().clone(), current.node().to_owned());
         drop(current);
-        self.reload(settings, &node)
+        self.exchange(settings, &node)
     }
 
     /// Waits until Kafka has all that is queued and spooled now.
@@ -397,6 +405,7 @@ impl Handle {
     pub fn status(&self) -> Status {
         match self.gate.load().as_deref() {
             None => Status::Closed,
+            Some(Gate(pipeline)) if pipeline.is_spoiled() => Status::Spoiled(pipeline.shown_settings()),
             Some(Gate(pipeline)) if pipeline.is_fatal() => Status::Fatal(pipeline.shown_settings()),
             Some(Gate(pipeline)) => Status::Open(pipeline.shown_settings()),
         }

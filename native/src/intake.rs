@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::delivery::Returned;
+use crate::give_back::Returned;
 use crate::metrics::{DropReason, Home};
 use crate::native_parts::TopicHandle;
 use crate::produce::{Producer, Record, Refused};
@@ -303,7 +303,7 @@ impl Intake {
         };
         let record = Stored::read(&held.stored).map_err(|_| refused(DropReason::Refused))?;
         let topic = KafkaTopic::new(record.topic).map_err(|_| refused(DropReason::Refused))?;
-        let topic: TopicHandle = self.producer.open_topic(&topic).map_err(|_| refused(DropReason::Refused))?;
+        let topic: Arc<TopicHandle> = self.producer.open_topic(&topic).map_err(|_| refused(DropReason::Refused))?;
         let record = Record {
             topic: &topic,
             key: record.key,

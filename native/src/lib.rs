@@ -16,6 +16,7 @@
 
 #[cfg(feature = "nif")]
 mod atoms;
+pub mod blame;
 pub mod budget;
 pub mod certificates;
 pub mod config;
@@ -32,9 +33,12 @@ pub mod field;
 mod fields;
 pub mod filter;
 pub mod flush;
+pub mod give_back;
 pub mod handle;
 pub mod intake;
+pub mod isolation;
 pub mod json;
+pub mod key_order;
 pub mod malloc;
 pub mod metrics;
 pub mod names;
@@ -43,6 +47,8 @@ pub mod native_parts;
 #[cfg(feature = "nif")]
 mod nif;
 pub mod notices;
+pub mod open_topics;
+pub mod ordered;
 pub mod payload_path;
 pub mod pipeline;
 pub mod probe;
@@ -58,6 +64,7 @@ pub mod statistics;
 pub mod store;
 pub mod stored;
 pub mod striped;
+pub mod suspects;
 pub mod template;
 #[cfg(feature = "nif")]
 mod terms;

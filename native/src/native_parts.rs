@@ -2,6 +2,7 @@
 //! itself back when it is dropped.
 
 use std::ffi::CStr;
+use std::sync::atomic::AtomicBool;
 
 use rdkafka::bindings::{
     rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t, rd_kafka_last_error,
@@ -9,13 +10,20 @@ use rdkafka::bindings::{
 };
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::key_order::KeyOrder;
 use crate::native_client::NativeClient;
 use crate::record::Header;
 use crate::topic::KafkaTopic;
 
-/// A topic handle of librdkafka, given back when dropped.
+/// A topic handle of librdkafka, given back when dropped, and what its client knows of the topic.
 #[derive(Debug)]
-pub struct TopicHandle(*mut rd_kafka_topic_t);
+pub struct TopicHandle {
+    native: *mut rd_kafka_topic_t,
+    /// The keys whose order Kafka does not watch yet.
+    pub key_order: KeyOrder,
+    /// Whether its records go through the isolation.
+    pub is_isolated: AtomicBool,
+}
 
 // SAFETY: librdkafka's topic handles may be used from any thread at once (rdkafka.h, "thread safe").
 unsafe impl Send for TopicHandle {}
@@ -38,27 +46,27 @@ impl TopicHandle {
             let error = unsafe { rd_kafka_last_error() };
             return Err(error.into());
         }
-        Ok(Self(handle))
+        Ok(Self { native: handle, key_order: KeyOrder::default(), is_isolated: AtomicBool::new(false) })
     }
 
     /// The topic's name.
     #[must_use]
     pub fn name(&self) -> &str {
         // SAFETY: the name is NUL-terminated and lives as long as the handle.
-        unsafe { CStr::from_ptr(rd_kafka_topic_name(self.0)) }.to_str().unwrap_or_default()
+        unsafe { CStr::from_ptr(rd_kafka_topic_name(self.native)) }.to_str().unwrap_or_default()
     }
 
     /// The handle, for calls while `self` lives.
     #[must_use]
     pub const fn as_ptr(&self) -> *mut rd_kafka_topic_t {
-        self.0
+        self.native
     }
 }
 
 impl Drop for TopicHandle {
     fn drop(&mut self) {
         // SAFETY: the handle came from `rd_kafka_topic_new` and is given back once.
-        unsafe { rd_kafka_topic_destroy(self.0) }
+        unsafe { rd_kafka_topic_destroy(self.native) }
     }
 }
 

@@ -178,12 +178,21 @@ fn open<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifRe
         Err(problems) => return Ok((atoms::error(), problems).encode(env)),
     };
     let node = String::from_utf8_lossy(node.as_slice()).into_owned();
+    ring_for(env.pid());
     Ok(match apart(|| HANDLE.open(settings, &node)) {
         Some(Ok(true)) => atoms::ok().encode(env),
         Some(Ok(false)) => atoms::already_open().encode(env),
         Some(Err(error)) => (atoms::error(), vec![error.to_string()]).encode(env),
         None => no_thread(env),
     })
+}
+
+/// Has the process told, by `{emq_plugin_kafka, spoiled}`, when the producer is to be exchanged by `reopen` at once. The message
+/// comes from a thread of ours: sending fails on one of the VM's.
+fn ring_for(owner: LocalPid) {
+    HANDLE.shared().suspects.on_change(move || {
+        OwnedEnv::new().send_and_clear(&owner, |_| (atoms::emq_plugin_kafka(), atoms::spoiled())).ok();
+    });
 }
 
 fn no_thread(env: Env<'_>) -> Term<'_> {
@@ -265,13 +274,14 @@ fn close(env: Env<'_>, timeout_ms: u64) -> NifResult<Term<'_>> {
     })
 }
 
-/// `closed`, `{open, Settings}` or `{fatal, Settings}`.
+/// `closed`, `{open, Settings}`, `{fatal, Settings}` or `{spoiled, Settings}`.
 #[rustler::nif]
 fn status(env: Env<'_>) -> Term<'_> {
     match HANDLE.status() {
         Status::Closed => atoms::closed().encode(env),
         Status::Open(settings) => (atoms::open(), settings).encode(env),
         Status::Fatal(settings) => (atoms::fatal(), settings).encode(env),
+        Status::Spoiled(settings) => (atoms::spoiled(), settings).encode(env),
     }
 }
 

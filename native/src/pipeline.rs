@@ -83,7 +83,7 @@ pub struct RuleReport {
 
 enum RouteTopic {
     Default,
-    Fixed(TopicHandle),
+    Fixed(Arc<TopicHandle>),
     Template(Template),
 }
 
@@ -401,6 +401,12 @@ impl Pipeline {
         self.intake.producer().client().is_fatal()
     }
 
+    /// Whether the producer is to be replaced at once, by one that isolates a topic.
+    #[must_use]
+    pub fn is_spoiled(&self) -> bool {
+        self.intake.producer().client().is_spoiled()
+    }
+
     /// The settings, secrets replaced.
     #[must_use]
     pub fn shown_settings(&self) -> Vec<(String, String)> {
@@ -470,8 +476,7 @@ impl Pipeline {
             RouteTopic::Default | RouteTopic::Fixed(_) => None,
         };
         let topic = match (&route.topic, &dynamic) {
-            (_, Some(topic)) => topic,
-            (RouteTopic::Fixed(topic), _) => topic,
+            (_, Some(topic)) | (RouteTopic::Fixed(topic), _) => topic,
             _ => self.intake.producer().default_topic(),
         };
         let key = Some(buffers.key.as_slice()).filter(|key| !key.is_empty());

@@ -18,16 +18,20 @@ use thiserror::Error;
 
 use crate::config::Settings;
 use crate::dead_letter::{DeadLetters, Verdict};
-use crate::delivery::{self, Returned, error_name};
+use crate::delivery::{self, error_name};
+use crate::give_back::Returned;
+use crate::isolation::Isolation;
 use crate::malloc;
 use crate::metrics::DropReason;
 use crate::names::Key;
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::{NativeHeaders, TopicHandle};
+use crate::open_topics::OpenTopics;
+use crate::ordered::Stalled;
 use crate::record::Header;
 use crate::reports::Queue;
 use crate::rounds::Rounds;
-use crate::shared::{Origin, Shared, with_round};
+use crate::shared::{Origin, Shared};
 use crate::statistics::Latest;
 use crate::store::Store;
 use crate::topic::{KafkaTopic, TopicError};
@@ -142,13 +146,22 @@ impl Refused {
 ///
 /// Fields are dropped in this order: topic handles and queue before the client that they belong to.
 pub struct Client {
-    topic: TopicHandle,
+    topic: Arc<TopicHandle>,
+    /// Each topic by its name, looked up once.
+    pub topics: OpenTopics,
+    /// Slots whose next record librdkafka had no room for.
+    pub stalled: Mutex<Vec<Stalled>>,
     /// Copies of what Kafka refuses for good, where there is a topic for them.
     pub dead_letters: Option<DeadLetters>,
-    dynamic: DynamicTopics<TopicHandle>,
+    dynamic: DynamicTopics<Arc<TopicHandle>>,
     /// Delivery reports, errors, log lines.
     pub queue: Queue,
-    native: NativeClient,
+    /// librdkafka's client.
+    pub native: NativeClient,
+    /// The topics that are isolated, where there are any.
+    pub isolation: Option<Isolation>,
+    /// Whether a refused batch ends this producer and the order of keys is watched: where it is idempotent.
+    pub keeps_order: bool,
     /// What librdkafka's log says, in other words.
     pub words: Words,
     /// Whether the operator wants to see all of librdkafka's log.
@@ -164,6 +177,10 @@ pub struct Client {
     /// What librdkafka gave back.
     pub returned: Mutex<Vec<Returned>>,
     max_message_bytes: usize,
+    /// Whether the next producer is to isolate a topic.
+    pub is_spoiled: AtomicBool,
+    /// Whether Kafka takes nothing of it any more, though librdkafka does not say so.
+    pub has_failed: AtomicBool,
     /// Whether it gives back what it has: that it holds nothing no longer means that Kafka has it all.
     pub ending: AtomicBool,
     /// Whether the thread that serves delivery reports is to end.
@@ -171,19 +188,31 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether librdkafka has declared this producer unusable.
+    /// Whether this producer is unusable.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        self.native.fatal_error().is_some()
+        self.has_failed.load(Ordering::Acquire) || self.native.fatal_error().is_some()
     }
 
-    /// A topic by its name.
+    /// Whether it is to be replaced at once: only some records are to blame.
+    #[must_use]
+    pub fn is_spoiled(&self) -> bool {
+        self.is_spoiled.load(Ordering::Acquire)
+    }
+
+    /// A topic by its name, the same one for each call.
     ///
     /// # Errors
     ///
     /// librdkafka made no handle.
-    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<TopicHandle, OpenError> {
-        TopicHandle::new(&self.native, topic).map_err(OpenError::TopicHandle)
+    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<Arc<TopicHandle>, OpenError> {
+        self.topics.open(&self.native, self.isolation.as_ref(), topic).map_err(OpenError::TopicHandle)
+    }
+
+    /// A topic that was opened before.
+    #[must_use]
+    pub fn known_topic(&self, name: &str) -> Option<Arc<TopicHandle>> {
+        self.topics.get(name)
     }
 
     /// The largest record that the client sends.
@@ -192,24 +221,14 @@ impl Client {
         self.max_message_bytes
     }
 
-    /// Hands one record to librdkafka, which copies it. Counts nothing, and takes no room in the budget.
-    ///
-    /// # Errors
-    ///
-    /// Why librdkafka did not take it.
-    pub fn enqueue(&self, record: &Record<'_>, origin: Origin) -> Result<(), Refused> {
-        // Counted first: its report may come before `hand_over` returns.
-        let round = self.in_librdkafka.enter();
-        let result = hand_over(&self.native, record, with_round(origin.pack(), round));
-        if result.is_err() {
-            self.in_librdkafka.leave(round, 1);
-        }
-        result.map_err(refused)
-    }
-
     fn purge(&self, flags: i32) {
+        self.give_back_held();
         // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
         unsafe { rd_kafka_purge(self.native.native_ptr(), flags) };
+        if let Some(isolation) = &self.isolation {
+            isolation.close(self);
+            isolation.purge(flags);
+        }
     }
 }
 
@@ -262,7 +281,7 @@ pub fn hand_over(native: &NativeClient, record: &Record<'_>, number: u64) -> Res
 /// An open producer, with the thread that serves its delivery reports.
 pub struct Producer {
     client: Arc<Client>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Producer {
@@ -278,8 +297,11 @@ impl Producer {
         }
         let config = settings.client_config();
         let max_message_bytes = config.create_native_config()?.get("message.max.bytes")?.parse().unwrap_or(usize::MAX);
-        let client = native_client::open(&config)?;
-        let open = |topic: &KafkaTopic| TopicHandle::new(&client, topic).map_err(OpenError::TopicHandle);
+        let native = native_client::open(&config)?;
+        let suspects = shared.suspects.names();
+        let isolation = if suspects.is_empty() { None } else { Some(Isolation::open(settings, suspects)?) };
+        let topics = OpenTopics::default();
+        let open = |topic: &KafkaTopic| topics.open(&native, isolation.as_ref(), topic).map_err(OpenError::TopicHandle);
         let topic = open(&KafkaTopic::new(&settings.topic)?)?;
         let dead_letters = match &settings.dead_letter_topic {
             Some(name) => Some(DeadLetters::new(open(&KafkaTopic::new(name)?)?)),
@@ -287,10 +309,14 @@ impl Producer {
         };
         let client = Arc::new(Client {
             topic,
+            topics,
+            stalled: Mutex::default(),
             dead_letters,
             dynamic: DynamicTopics::new(settings.max_dynamic_topics),
-            queue: Queue::of(&client),
-            native: client,
+            queue: Queue::of(&native),
+            isolation,
+            native,
+            keeps_order: settings.keeps_order(),
             words: Words::new(settings),
             talkative: settings.wants_log(),
             statistics: Arc::default(),
@@ -299,17 +325,35 @@ impl Producer {
             in_librdkafka: Rounds::default(),
             returned: Mutex::default(),
             max_message_bytes,
+            is_spoiled: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let thread = std::thread::Builder::new()
-            .name("emq_kafka_dr".to_owned())
-            .spawn({
-                let client = Arc::clone(&client);
-                move || delivery::serve(&client)
-            })
-            .map_err(OpenError::Thread)?;
-        Ok(Self { client, thread: Mutex::new(Some(thread)) })
+        let producer = Self { client, threads: Mutex::default() };
+        producer.start("emq_kafka_dr", delivery::serve)?;
+        if producer.client.isolation.is_some() {
+            producer.start("emq_kafka_isol", |client| {
+                if let Some(isolation) = &client.isolation {
+                    isolation.send(client);
+                }
+            })?;
+            producer.start("emq_kafka_isodr", |client| {
+                if let Some(isolation) = &client.isolation {
+                    isolation.serve(client);
+                }
+            })?;
+        }
+        Ok(producer)
+    }
+
+    /// Starts a thread that ends with the producer.
+    fn start(&self, name: &str, run: impl FnOnce(&Client) + Send + 'static) -> Result<(), OpenError> {
+        let client = Arc::clone(&self.client);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&client));
+        let thread = thread.map_err(OpenError::Thread)?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// What the producer's threads share.
@@ -336,7 +380,7 @@ impl Producer {
     /// # Errors
     ///
     /// librdkafka made no handle.
-    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<TopicHandle, OpenError> {
+    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<Arc<TopicHandle>, OpenError> {
         self.client.open_topic(topic)
     }
 
@@ -381,10 +425,11 @@ impl Producer {
             }
         }
         self.stop();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        for thread in std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner)) {
             // It cannot have panicked: no code in it does.
             thread.join().ok();
         }
+        self.client.give_back_held();
         let mut returned = std::mem::take(&mut *self.client.returned.lock().unwrap_or_else(PoisonError::into_inner));
         returned.sort_by_key(|record| record.order);
         returned
@@ -400,6 +445,9 @@ impl Producer {
     fn stop(&self) {
         self.client.stop.store(true, Ordering::Release);
         self.client.queue.wake();
+        if let Some(isolation) = &self.client.isolation {
+            isolation.stop();
+        }
     }
 
     /// Whether everything was acknowledged, refused or given back within `timeout`.
@@ -415,8 +463,12 @@ impl Producer {
             if self.client.in_librdkafka.total() == 0 {
                 return true;
             }
-            if milliseconds == 0 || result != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT {
+            if milliseconds == 0 {
                 return false;
+            }
+            if result != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT {
+                // librdkafka has nothing, but the isolation has, or what waits behind the first record of a key.
+                std::thread::sleep(Duration::from_millis(1).min(remaining));
             }
         }
     }
@@ -435,7 +487,8 @@ fn raw_parts(bytes: Option<&[u8]>) -> (*const c_void, usize) {
 }
 
 /// What librdkafka's answer to a record means.
-fn refused(error: RDKafkaErrorCode) -> Refused {
+#[must_use]
+pub fn refused(error: RDKafkaErrorCode) -> Refused {
     match error {
         RDKafkaErrorCode::QueueFull => Refused::Full,
         RDKafkaErrorCode::Fatal => Refused::Fatal,

@@ -226,7 +226,7 @@ impl Run {
         if let Some(known) = self.topics.get(name) {
             return Some(Arc::clone(known));
         }
-        let handle = Arc::new(self.client.open_topic(&KafkaTopic::new(name).ok()?).ok()?);
+        let handle = self.client.open_topic(&KafkaTopic::new(name).ok()?).ok()?;
         self.topics.insert(name.to_owned(), Arc::clone(&handle));
         Some(handle)
     }

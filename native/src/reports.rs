@@ -14,8 +14,7 @@ use rdkafka::error::{IsError as _, RDKafkaErrorCode};
 
 use crate::native_client::NativeClient;
 use crate::record::Header;
-use crate::rounds::Round;
-use crate::shared::without_round;
+use crate::shared::Number;
 
 /// The queue of a client's events.
 #[derive(Debug)]
@@ -159,20 +158,18 @@ impl<'e> Report<'e> {
         unsafe { self.0.read() }
     }
 
-    /// The number that the record was produced with.
+    /// What the record was produced with.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        without_round(self.opaque()).0
+    pub fn number(&self) -> Number {
+        Number::of(self.message()._private as usize as u64)
     }
 
-    /// The round that it was produced in.
+    /// Something that is the same for the records of a refused batch of which Kafka says the same. It is the address of a text of
+    /// librdkafka's, which does not live as long as the report: it is compared, never read.
     #[must_use]
-    pub fn round(&self) -> Round {
-        without_round(self.opaque()).1
-    }
-
-    fn opaque(&self) -> u64 {
-        self.message()._private as usize as u64
+    pub fn note(&self) -> usize {
+        // SAFETY: the message lives as long as the event. The call reads a pointer of it.
+        unsafe { rd::rd_kafka_message_produce_errstr(self.0.as_ptr()) }.addr()
     }
 
     /// Why Kafka has not got it. None: it has.

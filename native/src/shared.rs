@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::rounds::Round;
+use crate::suspects::Suspects;
 use crate::waiters::{Tickets, Waiters};
 
 /// Shared by everything that handles records.
@@ -20,6 +21,8 @@ pub struct Shared {
     pub tickets: Tickets,
     /// The bound of the memory queue, and the order of all records.
     pub budget: Budget,
+    /// Topics that the next producer isolates.
+    pub suspects: Suspects,
 }
 
 impl Default for Shared {
@@ -30,6 +33,7 @@ impl Default for Shared {
             waiters: Waiters::default(),
             tickets: Tickets::default(),
             budget: Budget::new(0, 0),
+            suspects: Suspects::default(),
         }
     }
 }
@@ -67,21 +71,58 @@ const _: () = assert!(usize::BITS == 64, "the plugin is for 64-bit processors");
 
 const TAG_SHIFT: u32 = 62;
 const ROUND: u64 = 1 << 61;
-const NUMBER: u64 = ROUND - 1;
+const FIRST: u64 = 1 << 60;
+const NUMBER: u64 = FIRST - 1;
 
-/// The round of a record that is in librdkafka, beside its origin.
-#[must_use]
-pub const fn with_round(packed: u64, round: Round) -> u64 {
-    match round {
-        Round::Even => packed & !ROUND,
-        Round::Odd => packed | ROUND,
+/// What librdkafka keeps for a record: its origin, its round, and whether it is the first of its key (see `key_order`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number(u64);
+
+impl Number {
+    /// Of a record that entered in this round.
+    #[must_use]
+    pub const fn new(origin: Origin, round: Round) -> Self {
+        match round {
+            Round::Even => Self(origin.pack()),
+            Round::Odd => Self(origin.pack() | ROUND),
+        }
     }
-}
 
-/// The two, apart.
-#[must_use]
-pub const fn without_round(packed: u64) -> (u64, Round) {
-    (packed & !ROUND, if packed & ROUND == 0 { Round::Even } else { Round::Odd })
+    /// As librdkafka gave it back.
+    #[must_use]
+    pub const fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// As librdkafka takes it.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// As the first of its key, or not.
+    #[must_use]
+    pub const fn as_first(self, first: bool) -> Self {
+        if first { Self(self.0 | FIRST) } else { Self(self.0 & !FIRST) }
+    }
+
+    /// Whether it is the first of its key.
+    #[must_use]
+    pub const fn is_first(self) -> bool {
+        self.0 & FIRST != 0
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub const fn origin(self) -> Origin {
+        Origin::unpack(self.0 & !ROUND & !FIRST)
+    }
+
+    /// The round that it entered in.
+    #[must_use]
+    pub const fn round(self) -> Round {
+        if self.0 & ROUND == 0 { Round::Even } else { Round::Odd }
+    }
 }
 
 impl Origin {
@@ -116,10 +157,12 @@ mod tests {
 
     #[test]
     fn an_origin_survives_packing() {
-        for origin in [Origin::Direct(0), Origin::Main(NUMBER), Origin::Handover(7), Origin::DeadLetter(1 << 60)] {
+        for origin in [Origin::Direct(0), Origin::Main(NUMBER), Origin::Handover(7), Origin::DeadLetter(1 << 59)] {
             assert_eq!(Origin::unpack(origin.pack()), origin);
-            for round in [Round::Even, Round::Odd] {
-                assert_eq!(without_round(with_round(origin.pack(), round)), (origin.pack(), round));
+            for (round, first) in [(Round::Even, false), (Round::Odd, false), (Round::Even, true), (Round::Odd, true)] {
+                let number = Number::of(Number::new(origin, round).as_first(first).get());
+                assert_eq!((number.origin(), number.round(), number.is_first()), (origin, round, first));
+                assert!(!number.as_first(false).is_first());
             }
         }
     }

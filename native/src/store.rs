@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, State, Stats};
 
 use crate::config::{Settings, SpoolSettings};
-use crate::delivery::Returned;
+use crate::give_back::Returned;
 use crate::metrics::{DropReason, Home};
 use crate::produce::OpenError;
 use crate::shared::{Origin, Shared};

@@ -11,13 +11,13 @@ use crate::topic::{KafkaTopic, MAX_TOPIC_LENGTH};
 /// Topics made by templates, each looked up in librdkafka once. Reading takes no lock; a new topic copies the table.
 #[derive(Debug)]
 pub struct DynamicTopics<T> {
-    known: ArcSwap<HashMap<String, Arc<T>>>,
+    known: ArcSwap<HashMap<String, T>>,
     /// Held by whoever adds one.
     adding: Mutex<()>,
     max: usize,
 }
 
-impl<T> DynamicTopics<T> {
+impl<T: Clone> DynamicTopics<T> {
     /// No topic yet, at most `max` later.
     #[must_use]
     pub fn new(max: usize) -> Self {
@@ -26,11 +26,11 @@ impl<T> DynamicTopics<T> {
 
     /// The handle for the topic that client data asks for, made by `open` where it is new. None where the text makes no
     /// topic, the bound is reached, or it cannot be opened: the default topic takes the record then.
-    pub fn get(&self, wanted: &[u8], open: impl FnOnce(&KafkaTopic) -> Option<T>) -> Option<Arc<T>> {
+    pub fn get(&self, wanted: &[u8], open: impl FnOnce(&KafkaTopic) -> Option<T>) -> Option<T> {
         let name = legal_name(wanted)?;
         let known = self.known.load();
         if let Some(known) = known.get(name.as_ref()) {
-            return Some(Arc::clone(known));
+            return Some(known.clone());
         }
         // It never shrinks. Clients that make up topics meet the bound here, not each other at the lock.
         if known.len() >= self.max {
@@ -41,14 +41,14 @@ impl<T> DynamicTopics<T> {
         let known = self.known.load();
         // Another thread may have been first.
         if let Some(known) = known.get(name.as_ref()) {
-            return Some(Arc::clone(known));
+            return Some(known.clone());
         }
         if known.len() >= self.max {
             return None;
         }
-        let handle = Arc::new(open(&KafkaTopic::new(&name).ok()?)?);
+        let handle = open(&KafkaTopic::new(&name).ok()?)?;
         let mut more = HashMap::clone(&known);
-        more.insert(name.into_owned(), Arc::clone(&handle));
+        more.insert(name.into_owned(), handle.clone());
         self.known.store(Arc::new(more));
         Some(handle)
     }
@@ -99,17 +99,17 @@ mod tests {
                 Some(opened)
             })
         };
-        assert_eq!(get(b"a").as_deref(), Some(&1));
-        assert_eq!(get(b"b").as_deref(), Some(&2));
-        assert_eq!(get(b"a").as_deref(), Some(&1));
+        assert_eq!(get(b"a"), Some(1));
+        assert_eq!(get(b"b"), Some(2));
+        assert_eq!(get(b"a"), Some(1));
         assert_eq!(get(b"c"), None);
-        assert_eq!(get(b"b").as_deref(), Some(&2));
+        assert_eq!(get(b"b"), Some(2));
     }
 
     #[test]
     fn what_cannot_be_opened_takes_no_place() {
         let topics = DynamicTopics::new(1);
         assert_eq!(topics.get(b"a", |_| None::<i32>), None);
-        assert_eq!(topics.get(b"b", |_| Some(1)).as_deref(), Some(&1));
+        assert_eq!(topics.get(b"b", |_| Some(1)), Some(1));
     }
 }

@@ -465,7 +465,7 @@ proptest! {
         match made {
             Some(topic) => {
                 let name = topic.as_c_str().to_str().expect("ASCII");
-                prop_assert_eq!(KafkaTopic::new(name), Ok((*topic).clone()));
+                prop_assert_eq!(KafkaTopic::new(name), Ok(topic.clone()));
                 // What is legal already stays as it is.
                 if let Ok(wanted) = std::str::from_utf8(&wanted) && KafkaTopic::new(wanted).is_ok() {
                     prop_assert_eq!(name, wanted);

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use emq_kafka_spool::State;
 
 use super::text::Families;
-use crate::delivery::{FINAL_ERRORS, error_name};
+use crate::blame::USUAL;
+use crate::delivery::error_name;
 use crate::metrics::{DropReason, Snapshot};
 use crate::statistics::{Broker, Statistics};
 use crate::view::View;
@@ -38,7 +39,7 @@ fn records(families: &mut Families, snapshot: &Snapshot) {
     families.counter("records_success_total", "Records that Kafka acknowledged.", snapshot.success);
     let mut failed = families.counters("records_failed_total", "Records that Kafka refused for good, by its error.");
     // From the start, so that the first one is seen in a rate.
-    let mut by_error: BTreeMap<String, u64> = FINAL_ERRORS.iter().map(|error| (error_name(*error), 0)).collect();
+    let mut by_error: BTreeMap<String, u64> = USUAL.iter().map(|error| (error_name(*error), 0)).collect();
     by_error.extend(snapshot.failed.iter().map(|(error, records)| (error.clone(), *records)));
     for (error, records) in &by_error {
         failed.add(&[("error", error)], *records);

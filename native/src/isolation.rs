@@ -1,0 +1,375 @@
+//! Topics of which Kafka has refused a batch for the sake of some of its records. Their records are sent by a client of their own,
+//! a chunk at a time for each topic, so that what was refused can be sent again, in parts, before anything newer of its topic.
+//!
+//! The chunk is one batch in each partition: the client lingers for ever, is given the whole chunk, and is flushed. The other topics'
+//! records go their usual way. Opened with a producer, and only where there is such a topic.
+//!
+//! Two threads: one sends, the other serves the delivery reports. Both end with the producer.
+
+mod queue;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+
+use crate::blame::{Blame, blame};
+use crate::config::Settings;
+use crate::delivery;
+use crate::key_order::Waiting;
+use crate::native_client::{self, NativeClient};
+use crate::native_parts::TopicHandle;
+use crate::produce::{Client, Record, Refused, hand_over, refused};
+use crate::reports::{Queue, Report};
+use crate::stored::Stored;
+use crate::topic::KafkaTopic;
+use queue::{Bounds, Culprits, TopicQueue};
+
+/// Records of a chunk at most. More would only make a refused batch more expensive.
+const CHUNK: usize = 1000;
+
+/// librdkafka's longest linger.
+const LINGER_MS: u64 = 900_000;
+
+/// How long one flush lasts at most: so long may a topic whose chunk is done wait for another topic's.
+const FLUSH: Duration = Duration::from_millis(20);
+
+/// How long the threads sleep at most before they look whether they should end.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// After so long without a refused batch, and with nothing to send, a topic goes the usual way again.
+const PROBATION: Duration = Duration::from_mins(10);
+
+struct Topic {
+    handle: Arc<TopicHandle>,
+    queue: TopicQueue,
+    /// When it was isolated, or last had a batch refused.
+    since: Instant,
+}
+
+/// What is sent next of one topic.
+struct Chunk {
+    name: String,
+    handle: Arc<TopicHandle>,
+    records: Vec<Waiting>,
+}
+
+#[derive(Default)]
+struct Topics {
+    /// The isolated ones.
+    names: HashSet<String>,
+    /// Those that had a record.
+    queues: HashMap<String, Topic>,
+}
+
+/// The isolated topics and their client.
+///
+/// Fields are dropped in this order: topic handles and queue before the client that they belong to.
+pub struct Isolation {
+    topics: Mutex<Topics>,
+    queue: Queue,
+    native: NativeClient,
+    /// A record has come, or a chunk was reported.
+    changed: Condvar,
+    /// Whether nothing is sent any more.
+    closing: AtomicBool,
+    /// Whether both threads are to end.
+    stop: AtomicBool,
+    most: Bounds,
+}
+
+impl Isolation {
+    /// Opens the client for these topics. Does not wait for Kafka.
+    ///
+    /// # Errors
+    ///
+    /// What librdkafka refused.
+    pub fn open(settings: &Settings, names: Vec<String>) -> KafkaResult<Self> {
+        let config = client_config(settings)?;
+        let native = native_client::open(&config)?;
+        let known = config.create_native_config()?;
+        let number = |name: &str| known.get(name).ok().and_then(|value| value.parse::<usize>().ok());
+        // Below librdkafka's own bounds, so that a chunk is never sent in two batches, nor before its flush.
+        let records = number("batch.num.messages").unwrap_or(CHUNK).saturating_sub(1).clamp(1, CHUNK);
+        let bytes = number("batch.size").unwrap_or(usize::MAX).min(number("message.max.bytes").unwrap_or(usize::MAX));
+        Ok(Self {
+            topics: Mutex::new(Topics { names: names.into_iter().collect(), queues: HashMap::new() }),
+            queue: Queue::of(&native),
+            native,
+            changed: Condvar::new(),
+            closing: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            most: Bounds { records, bytes },
+        })
+    }
+
+    /// Whether a topic is isolated.
+    #[must_use]
+    pub fn has(&self, topic: &str) -> bool {
+        self.topics().names.contains(topic)
+    }
+
+    /// The isolated topics, in alphabetical order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.topics().names.iter().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Takes a record. False: its topic is not isolated any more. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// librdkafka made no handle for the topic.
+    pub fn take(&self, topic: &str, record: Waiting) -> Result<bool, Refused> {
+        let mut topics = self.topics();
+        let Topics { names, queues } = &mut *topics;
+        if !names.contains(topic) {
+            return Ok(false);
+        }
+        if let Some(known) = queues.get_mut(topic) {
+            known.queue.push(record);
+        } else {
+            let name = KafkaTopic::new(topic).map_err(|_| refused(RDKafkaErrorCode::InvalidTopic))?;
+            let handle = Arc::new(TopicHandle::new(&self.native, &name).map_err(refused)?);
+            let mut queue = TopicQueue::new(self.most);
+            queue.push(record);
+            queues.insert(topic.to_owned(), Topic { handle, queue, since: Instant::now() });
+        }
+        self.changed.notify_all();
+        Ok(true)
+    }
+
+    /// Sends until it is told to stop.
+    pub fn send(&self, main: &Client) {
+        while !self.closing.load(Ordering::Acquire) {
+            let (chunks, is_under_way) = self.next_chunks(main);
+            for chunk in chunks {
+                self.hand_over(main, chunk);
+            }
+            if is_under_way {
+                let milliseconds = i32::try_from(FLUSH.as_millis()).unwrap_or(i32::MAX);
+                // SAFETY: the client is alive. Delivery reports are events, which the other thread serves.
+                unsafe { rd_kafka_flush(self.native.native_ptr(), milliseconds) };
+            }
+        }
+    }
+
+    /// The chunks of all topics that have none under way, and whether anything is under way with them. Waits for a moment where there
+    /// is nothing to do.
+    fn next_chunks(&self, main: &Client) -> (Vec<Chunk>, bool) {
+        let mut topics = self.topics();
+        let mut chunks = Vec::new();
+        for (name, topic) in &mut topics.queues {
+            let chunk = topic.queue.next_chunk();
+            if !chunk.is_empty() {
+                chunks.push(Chunk { name: name.clone(), handle: Arc::clone(&topic.handle), records: chunk });
+            }
+        }
+        let is_under_way = topics.queues.values().any(|topic| !topic.queue.is_idle());
+        if !is_under_way {
+            let Topics { names, queues } = &mut *topics;
+            queues.retain(|name, topic| {
+                let stays = topic.since.elapsed() < PROBATION;
+                if !stays {
+                    names.remove(name);
+                    main.shared.suspects.remove(name);
+                    if let Some(topic) = main.known_topic(name) {
+                        topic.is_isolated.store(false, Ordering::Release);
+                    }
+                }
+                stays
+            });
+            drop(self.changed.wait_timeout(topics, WAIT));
+        }
+        (chunks, is_under_way)
+    }
+
+    fn hand_over(&self, main: &Client, chunk: Chunk) {
+        let Chunk { name, handle, records } = chunk;
+        let mut records = records.into_iter();
+        while let Some(record) = records.next() {
+            let Ok(stored) = Stored::read(&record.stored) else {
+                main.refuse_waiting(&record, refused(RDKafkaErrorCode::InvalidMessage));
+                self.settle(&name, 1);
+                continue;
+            };
+            let produced = Record {
+                topic: &handle,
+                key: stored.key,
+                value: stored.value,
+                headers: &stored.headers,
+                timestamp: stored.timestamp,
+            };
+            match hand_over(&self.native, &produced, record.number.get()).map_err(refused) {
+                Ok(()) => {}
+                Err(refusal @ Refused::Final(_)) => {
+                    main.refuse_waiting(&record, refusal);
+                    self.settle(&name, 1);
+                }
+                Err(Refused::Full | Refused::Fatal) => {
+                    let rest = std::iter::once(record).chain(records).collect();
+                    self.of(&name, |topic| topic.queue.not_sent(rest));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Serves the delivery reports until it is told to stop.
+    pub fn serve(&self, main: &Client) {
+        let mut settled = delivery::Settled::default();
+        while !self.stop.load(Ordering::Acquire) {
+            if let Some(event) = self.queue.poll(WAIT) {
+                let mut failed = Vec::new();
+                let batch = delivery::serve_event(main, &event, &mut settled, &mut |_, report, error| {
+                    failed.push((report, error));
+                });
+                let Some(batch) = batch else { continue };
+                let name = batch.topic.into_owned();
+                self.of(&name, |topic| topic.queue.delivered(batch.delivered));
+                if !failed.is_empty() {
+                    self.refused(main, &name, &failed);
+                }
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// Kafka has refused a batch, or it was given back.
+    fn refused(&self, main: &Client, name: &str, failed: &[(Report<'_>, RDKafkaErrorCode)]) {
+        let Some((_, error)) = failed.first().copied() else { return };
+        let records: Vec<_> = failed.iter().map(|(report, _)| main.waiting(*report)).collect();
+        let blame = blame(error);
+        let guilty = match blame {
+            Blame::Record | Blame::Size if failed.len() == 1 || !self.closing.load(Ordering::Acquire) => {
+                let culprits = culprits(failed, blame);
+                self.of(name, |topic| {
+                    topic.since = Instant::now();
+                    topic.queue.refused(records, &culprits)
+                })
+            }
+            Blame::Topic | Blame::Limit => {
+                self.settle(name, records.len());
+                Some(records)
+            }
+            // The next producer finds out.
+            Blame::Record | Blame::Size | Blame::Producer | Blame::Nobody => {
+                self.settle(name, records.len());
+                for record in records {
+                    main.give_back_waiting(record);
+                }
+                if blame == Blame::Producer {
+                    main.fail();
+                }
+                None
+            }
+        };
+        for record in guilty.into_iter().flatten() {
+            main.refuse_for(&record, error);
+        }
+    }
+
+    /// Nothing more is sent; what waits is given back.
+    pub fn close(&self, main: &Client) {
+        self.closing.store(true, Ordering::Release);
+        self.changed.notify_all();
+        let waiting: Vec<_> = self.topics().queues.values_mut().flat_map(|topic| topic.queue.take_waiting()).collect();
+        for record in waiting {
+            main.give_back_waiting(record);
+        }
+    }
+
+    /// Gives back what librdkafka has: by `flags` what it has not sent, and what is in flight.
+    pub fn purge(&self, flags: i32) {
+        // SAFETY: the client is alive.
+        unsafe { rd_kafka_purge(self.native.native_ptr(), flags) };
+    }
+
+    /// Ends both threads.
+    pub fn stop(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.stop.store(true, Ordering::Release);
+        self.changed.notify_all();
+        self.queue.wake();
+    }
+
+    fn settle(&self, name: &str, records: usize) {
+        self.of(name, |topic| (0..records).for_each(|_| topic.queue.settled()));
+    }
+
+    fn of<T>(&self, name: &str, change: impl FnOnce(&mut Topic) -> T) -> Option<T> {
+        self.topics().queues.get_mut(name).map(change)
+    }
+
+    fn topics(&self) -> MutexGuard<'_, Topics> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who of a refused batch did it, as far as Kafka names them.
+fn culprits(failed: &[(Report<'_>, RDKafkaErrorCode)], blame: Blame) -> Culprits {
+    if failed.len() == 1 {
+        return Culprits::Alone;
+    }
+    if blame == Blame::Size {
+        return Culprits::TooLarge;
+    }
+    // librdkafka gives the innocent an error of their own where there are several culprits.
+    let innocent = |error: RDKafkaErrorCode| error == RDKafkaErrorCode::InvalidDifferentRecord;
+    if failed.iter().any(|(_, error)| innocent(*error)) {
+        return Culprits::Several(failed.iter().map(|(_, error)| !innocent(*error)).collect());
+    }
+    // Of a single culprit it has another text than of the innocent, who share theirs.
+    let notes: Vec<_> = failed.iter().map(|(report, _)| report.note()).collect();
+    only_one_that_differs(&notes).map_or(Culprits::Unknown, Culprits::One)
+}
+
+/// The index of the one item that differs from all others, which are alike.
+fn only_one_that_differs<T: PartialEq>(items: &[T]) -> Option<usize> {
+    let [first, second, third, ..] = items else { return None };
+    let common = if first == second || first == third { first } else { second };
+    let mut others = items.iter().enumerate().filter(|(_, item)| *item != common);
+    let (index, _) = others.next()?;
+    others.next().is_none().then_some(index)
+}
+
+/// The client's properties: a chunk is to be sent by a flush and by nothing else, and a refused batch is no end.
+fn client_config(settings: &Settings) -> KafkaResult<ClientConfig> {
+    let mut config = settings.client_config();
+    let timeout: u64 = config.create_native_config()?.get("message.timeout.ms")?.parse().unwrap_or(0);
+    let linger = if timeout == 0 { LINGER_MS } else { timeout.min(LINGER_MS) };
+    config
+        .remove("queue.buffering.max.ms")
+        .set("linger.ms", linger.to_string())
+        .set("enable.gapless.guarantee", "false")
+        .set("statistics.interval.ms", "0");
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_differs_is_found_where_the_others_are_alike() {
+        for (items, found) in [
+            (&[1, 1, 2][..], Some(2)),
+            (&[2, 1, 1], Some(0)),
+            (&[1, 2, 1], Some(1)),
+            (&[1, 1, 1, 1, 9, 1], Some(4)),
+            (&[1, 1, 1], None),
+            (&[1, 2], None),
+            (&[1], None),
+            (&[1, 2, 3], None),
+            (&[1, 1, 2, 2], None),
+        ] {
+            assert_eq!(only_one_that_differs(items), found, "{items:?}");
+        }
+    }
+}

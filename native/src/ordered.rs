@@ -1,0 +1,122 @@
+//! A record's way into librdkafka: through the isolation, where its topic is isolated; behind the first record of its key, where that
+//! is not acknowledged yet; straight on otherwise.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use crate::key_order::{Pass, Slot, Waiting};
+use crate::native_parts::TopicHandle;
+use crate::produce::{Client, Record, Refused, hand_over, refused};
+use crate::shared::{Number, Origin};
+use crate::stored::Stored;
+
+/// A slot whose next record librdkafka had no room for.
+pub struct Stalled {
+    topic: Arc<TopicHandle>,
+    slot: Slot,
+    open: bool,
+}
+
+impl Client {
+    /// Hands one record to librdkafka, which copies it. Counts nothing, and takes no room in the budget. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// Why librdkafka did not take it.
+    pub fn enqueue(&self, record: &Record<'_>, origin: Origin) -> Result<(), Refused> {
+        // Counted first: its report may come before `hand_over` returns.
+        let number = Number::new(origin, self.in_librdkafka.enter());
+        let result = self.pass_on(record, number);
+        if result.is_err() {
+            self.in_librdkafka.leave(number.round(), 1);
+        }
+        result
+    }
+
+    fn pass_on(&self, record: &Record<'_>, number: Number) -> Result<(), Refused> {
+        if let Some(isolation) = &self.isolation
+            && record.topic.is_isolated.load(Ordering::Acquire)
+            && isolation.take(record.topic.name(), self.copy(record, number))?
+        {
+            return Ok(());
+        }
+        if !self.keeps_order {
+            return self.send(record, number);
+        }
+        match record.topic.key_order.ask(record.key, || self.copy(record, number)) {
+            Pass::Free => self.send(record, number),
+            Pass::Held => Ok(()),
+            Pass::First(slot) => self.send(record, number.as_first(true)).inspect_err(|_| {
+                if let Some(topic) = self.known_topic(record.topic.name()) {
+                    self.follow(&topic, slot, false);
+                }
+            }),
+        }
+    }
+
+    fn send(&self, record: &Record<'_>, number: Number) -> Result<(), Refused> {
+        hand_over(&self.native, record, number.get()).map_err(refused)
+    }
+
+    fn copy(&self, record: &Record<'_>, number: Number) -> Waiting {
+        let stored = Stored {
+            order: self.order_of(number),
+            topic: record.topic.name(),
+            key: record.key,
+            value: record.value,
+            headers: record.headers.into(),
+            timestamp: record.timestamp,
+        };
+        Waiting { number, stored: stored.to_bytes(), cost: record.cost() }
+    }
+
+    /// The place in the order of records that a record has which is nowhere but in memory.
+    #[must_use]
+    pub fn order_of(&self, number: Number) -> u64 {
+        match number.origin() {
+            Origin::Direct(order) => self.stored_order(order),
+            Origin::Main(_) | Origin::Handover(_) | Origin::DeadLetter(_) => 0,
+        }
+    }
+
+    /// The first record of a slot was acknowledged (`open`), or refused: sends what waits behind it.
+    pub fn follow(&self, topic: &Arc<TopicHandle>, slot: Slot, open: bool) {
+        while let Some(waiting) = topic.key_order.next(slot, open) {
+            match self.send_waiting(topic, &waiting, open) {
+                Ok(()) if open => {}
+                // It is the first now.
+                Ok(()) => return,
+                Err(refusal @ Refused::Final(_)) => self.refuse_waiting(&waiting, refusal),
+                // The end of this producer gives it back.
+                Err(Refused::Fatal) => return topic.key_order.put_back(slot, waiting),
+                Err(Refused::Full) => {
+                    topic.key_order.put_back(slot, waiting);
+                    let stalled = Stalled { topic: Arc::clone(topic), slot, open };
+                    return self.stalled.lock().unwrap_or_else(PoisonError::into_inner).push(stalled);
+                }
+            }
+        }
+    }
+
+    fn send_waiting(&self, topic: &TopicHandle, waiting: &Waiting, open: bool) -> Result<(), Refused> {
+        let Ok(stored) = Stored::read(&waiting.stored) else {
+            return Err(refused(rdkafka::error::RDKafkaErrorCode::InvalidMessage));
+        };
+        let record = Record {
+            topic,
+            key: stored.key,
+            value: stored.value,
+            headers: &stored.headers,
+            timestamp: stored.timestamp,
+        };
+        self.send(&record, waiting.number.as_first(!open))
+    }
+
+    /// Tries again what librdkafka had no room for.
+    pub fn follow_stalled(&self) {
+        let stalled = std::mem::take(&mut *self.stalled.lock().unwrap_or_else(PoisonError::into_inner));
+        for Stalled { topic, slot, open } in stalled {
+            self.follow(&topic, slot, open);
+        }
+    }
+}
