@@ -94,6 +94,7 @@ fn settings(bootstrap: &str, topic: &str, mode: &str, dir: &str) -> Result<Setti
         ("produce", produce),
         ("spool", spool),
         ("spool_dir", dir),
+        ("compression", "none"),
         ("queue_max_messages", "1000000"),
         ("queue_max_size", "1000000000"),
     ];

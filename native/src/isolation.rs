@@ -325,18 +325,28 @@ fn culprits(failed: &[(Report<'_>, RDKafkaErrorCode)], blame: Blame) -> Culprits
     if failed.iter().any(|(_, error)| innocent(*error)) {
         return Culprits::Several(failed.iter().map(|(_, error)| !innocent(*error)).collect());
     }
-    // Of a single culprit it has another text than of the innocent, who share theirs.
     let notes: Vec<_> = failed.iter().map(|(report, _)| report.note()).collect();
-    only_one_that_differs(&notes).map_or(Culprits::Unknown, Culprits::One)
+    by_notes(&notes)
 }
 
-/// The index of the one item that differs from all others, which are alike.
-fn only_one_that_differs<T: PartialEq>(items: &[T]) -> Option<usize> {
-    let [first, second, third, ..] = items else { return None };
-    let common = if first == second || first == third { first } else { second };
-    let mut others = items.iter().enumerate().filter(|(_, item)| *item != common);
-    let (index, _) = others.next()?;
-    others.next().is_none().then_some(index)
+/// Who did it, by what librdkafka notes for each record of a batch: for a culprit a text of its own, for the innocent one that they
+/// share. Where Kafka names nobody, all share one.
+fn by_notes(notes: &[usize]) -> Culprits {
+    let mut distinct: Vec<_> = notes.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    match (notes, distinct.len()) {
+        ([_, _, _, ..], count) if count == notes.len() => Culprits::Several(vec![true; count]),
+        ([first, second, third, ..], 2) => {
+            let shared = if first == second || first == third { first } else { second };
+            let mut others = notes.iter().enumerate().filter(|(_, note)| *note != shared);
+            match (others.next(), others.next()) {
+                (Some((culprit, _)), None) => Culprits::One(culprit),
+                _ => Culprits::Unknown,
+            }
+        }
+        _ => Culprits::Unknown,
+    }
 }
 
 /// The client's properties: a chunk is to be sent by a flush and by nothing else, and a refused batch is no end.
@@ -357,19 +367,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_one_that_differs_is_found_where_the_others_are_alike() {
-        for (items, found) in [
-            (&[1, 1, 2][..], Some(2)),
-            (&[2, 1, 1], Some(0)),
-            (&[1, 2, 1], Some(1)),
-            (&[1, 1, 1, 1, 9, 1], Some(4)),
-            (&[1, 1, 1], None),
-            (&[1, 2], None),
-            (&[1], None),
-            (&[1, 2, 3], None),
-            (&[1, 1, 2, 2], None),
+    fn culprits_are_known_by_a_note_of_their_own() {
+        for (notes, found) in [
+            (&[1, 1, 2][..], Culprits::One(2)),
+            (&[2, 1, 1], Culprits::One(0)),
+            (&[1, 2, 1], Culprits::One(1)),
+            (&[1, 1, 1, 1, 9, 1], Culprits::One(4)),
+            (&[1, 2, 3], Culprits::Several(vec![true, true, true])),
+            (&[1, 1, 1], Culprits::Unknown),
+            (&[1, 2], Culprits::Unknown),
+            (&[1, 1, 2, 2], Culprits::Unknown),
+            (&[1, 1, 2, 3], Culprits::Unknown),
         ] {
-            assert_eq!(only_one_that_differs(items), found, "{items:?}");
+            assert_eq!(by_notes(notes), found, "{notes:?}");
         }
     }
 }
