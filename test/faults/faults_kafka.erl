@@ -3,7 +3,7 @@
 %% the runner), or with --cluster the three of faults_cluster, of which all are started, stopped and paused.
 -module(faults_kafka).
 
--export([start/0, stop/0, pause/0, resume/0, via/0, pid/0, topic/2, read/1, read/2, dev/1, shell/1]).
+-export([start/0, stop/0, pause/0, resume/0, via/0, pid/0, topic/2, topic/3, read/1, read/2, dev/1, shell/1]).
 
 -export_type([record/0]).
 
@@ -68,10 +68,14 @@ via(cluster) ->
     faults_cluster:ports("NAMED").
 
 -spec topic(string(), pos_integer()) -> ok.
-topic(Topic, Partitions) -> topic(faults_rig:kafka(), Topic, Partitions).
+topic(Topic, Partitions) -> topic(Topic, Partitions, []).
 
-topic(single, Topic, Partitions) -> done(["topic", Topic, integer_to_list(Partitions)]);
-topic(cluster, Topic, Partitions) -> faults_cluster:topic(Topic, Partitions).
+%% @doc A topic with properties of its own.
+-spec topic(string(), pos_integer(), [Property :: string()]) -> ok.
+topic(Topic, Partitions, Properties) -> topic(faults_rig:kafka(), Topic, Partitions, Properties).
+
+topic(single, Topic, Partitions, Properties) -> done(["topic", Topic, integer_to_list(Partitions) | Properties]);
+topic(cluster, Topic, Partitions, Properties) -> faults_cluster:topic(Topic, Partitions, Properties).
 
 %% @doc All that is in a topic. Values must be without tabs and line breaks.
 -spec read(string()) -> [record()].

@@ -10,16 +10,17 @@
 -opaque load() :: #{publishers := #{pid() => reference()}, counters := counters:counters_ref()}.
 %% `rate' is that of one client in messages a second; `limit' how many it sends at most.
 -type options() :: #{clients => pos_integer(), name => string(), rate => pos_integer() | max, size => non_neg_integer(),
-                     window => pos_integer(), limit => pos_integer() | infinity}.
+                     window => pos_integer(), limit => pos_integer() | infinity, under => binary(), keyless => boolean()}.
 
 -spec start(inet:port_number(), options()) -> load().
 start(Port, Options) ->
     #{clients := Clients, name := Name} = All =
-        maps:merge(#{clients => 20, name => "c", rate => 100, size => 200, window => 20, limit => infinity}, Options),
+        maps:merge(#{clients => 20, name => "c", rate => 100, size => 200, window => 20, limit => infinity,
+                     under => <<"f/">>, keyless => false}, Options),
     Counters = counters:new(4, [write_concurrency]),
-    Publishers = [faults_publisher:start(#{port => Port, client => iolist_to_binary([Name, integer_to_list(N)]),
-                                           window => maps:get(window, All), rate => maps:get(rate, All),
-                                           size => maps:get(size, All), limit => maps:get(limit, All), counters => Counters})
+    Each = maps:with([window, rate, size, limit, under, keyless], All),
+    Publishers = [faults_publisher:start(Each#{port => Port, client => iolist_to_binary([Name, integer_to_list(N)]),
+                                               counters => Counters})
                   || N <- lists:seq(1, Clients)],
     #{publishers => maps:from_list(Publishers), counters => Counters}.
 

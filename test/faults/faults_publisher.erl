@@ -12,7 +12,8 @@
 
 -type options() :: #{port := inet:port_number(), client := binary(), window := pos_integer(),
                      rate := pos_integer() | max, size := non_neg_integer(), limit := pos_integer() | infinity,
-                     counters := counters:counters_ref()}.
+                     counters := counters:counters_ref(), under := binary(), keyless := boolean()}.
+%% It publishes to `under', then its name, unless it is `keyless'.
 %% `sent': numbers 1 to N were sent at least once. `acked': ranges of numbers, ascending. `resent': how often one was sent
 %% again. `lost': connections that ended by themselves.
 -type ledger() :: #{client := binary(), sent := non_neg_integer(), acked := [{pos_integer(), pos_integer()}],
@@ -110,11 +111,14 @@ left(#{limit := Limit}, Next) -> Limit - Next + 1.
 
 id(Number) -> (Number - 1) rem 65535 + 1.
 
-packet(Number, Dup, #{client := Client, size := Size}) ->
-    Topic = <<"f/", Client/binary>>,
+packet(Number, Dup, #{client := Client, size := Size} = Options) ->
+    Topic = topic(Options),
     Payload = faults_payload:make(Client, Number, Size),
     Length = 2 + byte_size(Topic) + 2 + byte_size(Payload),
     [<<3:4, Dup:1, 1:2, 0:1>>, length_bytes(Length), <<(byte_size(Topic)):16>>, Topic, <<(id(Number)):16>>, Payload].
+
+topic(#{under := Under, keyless := true}) -> Under;
+topic(#{under := Under, client := Client}) -> <<Under/binary, Client/binary>>.
 
 length_bytes(Length) when Length < 128 -> [Length];
 length_bytes(Length) -> [Length rem 128 + 128 | length_bytes(Length div 128)].
