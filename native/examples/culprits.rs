@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message as Published};
+use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message as Published, Reading};
 use emq_plugin_kafka_nif::handle::{Handle, Status};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -107,6 +107,7 @@ fn publish(handle: &Handle, number: u64, bad: bool, size: usize) {
     let message = Published {
         topic: b"u/1",
         payload: payload.as_bytes(),
+        reading: Reading::Whole,
         qos: 1,
         dup: false,
         retain: false,
