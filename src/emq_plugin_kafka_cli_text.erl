@@ -49,9 +49,13 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
               {"messages unseen", text(maps:get(unseen, Status))},
               {"clients at boot", boot(maps:get(boot, Status))}]
           ++ brokers(maps:get(brokers, Status))
-          ++ [{["topic ", Name], io_lib:format("~b acknowledged, ~b refused", [Success, Failed])}
-              || #{name := Name, success := Success, failed := Failed} <- maps:get(topics, Status)]
+          ++ [{["topic ", Name], io_lib:format("~b acknowledged, ~b refused~s", [Success, Failed, isolated(Isolated)])}
+              || #{name := Name, success := Success, failed := Failed, isolated := Isolated} <- maps:get(topics, Status)]
           ++ Settings).
+
+%% Its records are sent in small batches, because Kafka refuses some of them.
+isolated(true) -> ", isolated";
+isolated(false) -> "".
 
 versions(#{version := Version, librdkafka := none}) -> text(Version);
 versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", librdkafka ", Librdkafka].

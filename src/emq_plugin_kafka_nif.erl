@@ -64,7 +64,8 @@
 %% matched: events that the rule wanted. dropped: its records that were given up on their way in.
 -type rule() :: #{event := atom(), name := binary(), matched := non_neg_integer(), dropped := non_neg_integer(),
                   definition := binary()}.
--type topic() :: #{name := binary(), success := non_neg_integer(), failed := non_neg_integer()}.
+%% isolated: Kafka refuses some of its records, so they are sent in small batches.
+-type topic() :: #{name := binary(), success := non_neg_integer(), failed := non_neg_integer(), isolated := boolean()}.
 %% In each bucket are all records that took so many ms or less.
 -type latency() :: #{count := non_neg_integer(), sum_ms := non_neg_integer(),
                      buckets := [{UpperMs :: pos_integer() | infinity, Cumulative :: non_neg_integer()}]}.

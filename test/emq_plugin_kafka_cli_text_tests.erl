@@ -22,11 +22,11 @@ nothing_that_is_known_is_left_out_test() ->
                                       spool := #{state => full, oldest_ms => 7200000, filled_percent => 93},
                                       brokers := [#{name => <<"b/1">>, state => <<"UP">>, rtt_avg_us => 1500, rtt_p99_us => 20000},
                                                   #{name => <<"b/2">>, state => <<"DOWN">>, rtt_avg_us => 0, rtt_p99_us => 0}],
-                                      topics := [#{name => <<"t">>, success => 5, failed => 1}]}),
+                                      topics := [#{name => <<"t">>, success => 5, failed => 1, isolated => true}]}),
     [?assertMatch({Line, {match, _}}, {Line, re:run(Text, ["(?m)^", Line, "$"])})
      || Line <- ["alarm +: degraded", "problem +: p", "mode of message.publish.1 +: sync", "last error +: 2023-11-14T22:13:20.123Z why",
                  "running since +: 2023-11-14T22:13:20.000Z", "records spooled +: 7, the oldest 2 h, 93 % full, full",
-                 "broker b/1 +: up, round trip 1.5 ms, 99 % below 20.0 ms", "broker b/2 +: down", "topic t +: 5 acknowledged, 1 refused",
+                 "broker b/1 +: up, round trip 1.5 ms, 99 % below 20.0 ms", "broker b/2 +: down", "topic t +: 5 acknowledged, 1 refused, isolated",
                  "messages unseen +: 12", "clients at boot +: do not wait for the plugin", "configuration +: 0123456789ab", "server +: a:1"]].
 
 a_status_without_the_library_is_shown_test() ->

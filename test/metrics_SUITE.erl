@@ -118,7 +118,7 @@ rules_topics_and_brokers_are_told(Config) ->
     ?assert(All >= 3),
     ?assertEqual({All, 0, Level}, {Level, AllDropped, LevelDropped}),
     Topic = list_to_binary(proplists:get_value(topic, Config)),
-    ?assert(lists:member(#{name => Topic, success => 3, failed => 0}, rpc(Config, emq_plugin_kafka_nif, topics, []))),
+    ?assert(lists:member(#{name => Topic, success => 3, failed => 0, isolated => false}, rpc(Config, emq_plugin_kafka_nif, topics, []))),
     ok = until(fun() -> has_sent(rpc(Config, emq_plugin_kafka_nif, librdkafka, [])) end),
     #{brokers := Brokers, topics := Topics} = rpc(Config, emq_plugin_kafka_nif, librdkafka, []),
     ?assertMatch([_ | _], [Broker || #{state := <<"UP">>, requests := Requests, rtt_avg_us := _} = Broker <- Brokers, Requests > 0]),

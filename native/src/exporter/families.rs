@@ -85,6 +85,14 @@ fn topics(families: &mut Families, view: &View) {
     for (topic, counts) in &topics {
         failed.add(&[("topic", topic)], counts.failed);
     }
+    let suspects = view.shared.suspects.names();
+    if !suspects.is_empty() {
+        let help = "1 for a topic that is isolated, because Kafka refused some of its records.";
+        let mut isolated = families.gauges("topic_isolated", help);
+        for topic in &suspects {
+            isolated.add(&[("topic", topic)], 1.0);
+        }
+    }
 }
 
 fn latency(families: &mut Families, view: &View) {

@@ -36,15 +36,22 @@ struct TopicCountsMap {
     name: String,
     success: u64,
     failed: u64,
+    isolated: bool,
 }
 
-/// What Kafka has taken and refused, by topic.
+/// What Kafka has taken and refused, by topic, and whether the topic is isolated.
 #[rustler::nif]
 fn topics() -> Vec<TopicCountsMap> {
     let counts = HANDLE.metrics().topics.counts();
+    let suspects = HANDLE.shared().suspects.names();
     counts
         .into_iter()
-        .map(|(name, counts)| TopicCountsMap { name, success: counts.success, failed: counts.failed })
+        .map(|(name, counts)| TopicCountsMap {
+            isolated: suspects.contains(&name),
+            name,
+            success: counts.success,
+            failed: counts.failed,
+        })
         .collect()
 }
 
