@@ -64,6 +64,10 @@ rustler::atoms! {
     corrupt,
     left_behind,
     waiters_full,
+    degraded,
+    // What is done while settings are wrong.
+    spooling,
+    counting,
     // What the command line is told.
     warning,
     info,

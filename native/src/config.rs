@@ -7,10 +7,12 @@ mod files;
 mod fingerprint;
 mod listener;
 mod modes;
+mod partial;
 mod passthrough;
 mod pem;
 mod security;
 mod servers;
+mod shown;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -30,7 +32,9 @@ use crate::topic::KafkaTopic;
 
 pub use listener::ListenAddress;
 pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};
+pub use partial::{Partial, Wanted};
 pub use security::{Secret, SecuritySettings};
+pub use shown::{Shown, without_secrets};
 
 /// What the key of a rule begins with.
 const RULE: &str = "hook.";
@@ -296,8 +300,10 @@ impl Settings {
     #[must_use]
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
+        if self.has_servers() {
+            config.set("bootstrap.servers", &self.servers);
+        }
         config
-            .set("bootstrap.servers", &self.servers)
             .set("client.id", "emq_plugin_kafka")
             .set("linger.ms", self.linger().as_millis().to_string())
             .set("compression.type", &self.compression)
@@ -445,6 +451,11 @@ fn plain_json(json: &str) -> String {
 
 fn name_of<T: Copy + PartialEq>(names: &[(&str, T)], value: T) -> String {
     names.iter().find(|(_, named)| *named == value).map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+/// The choice of this name.
+fn one_of_names<T: Copy>(choices: &[(&str, T)], name: Option<&str>) -> Option<T> {
+    choices.iter().find(|(known, _)| Some(*known) == name).map(|(_, choice)| *choice)
 }
 
 fn named<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, SettingError> {

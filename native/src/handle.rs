@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use emq_kafka_spool::Stats;
 
-use crate::config::{Settings, SpoolMode};
+use crate::bystander::Bystander;
+use crate::config::{Partial, Settings, SpoolMode};
 use crate::event::{Event, EventKind};
 use crate::exporter::{Exporter, Listening};
 use crate::flush::{Flush, FlushError};
@@ -42,6 +43,17 @@ pub enum Status {
     Fatal(Vec<(String, String)>),
     /// A producer is open, and is to be replaced at once by one that isolates a topic.
     Spoiled(Vec<(String, String)>),
+    /// Settings are wrong: no producer is open, and records go to the spool.
+    Spooling,
+}
+
+/// What becomes of records while settings are wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Degraded {
+    /// They go to the spool.
+    Spooling,
+    /// They are counted: none can be made, or, for this reason, none be kept.
+    Counting(Option<String>),
 }
 
 /// What a close left behind.
@@ -72,14 +84,26 @@ struct Open {
     pipeline: Arc<Pipeline>,
     store: Option<Arc<Store>>,
     replay: Option<Replay>,
-    /// Whether the producer has ended, and records go to the spool only.
-    suspended: bool,
+    phase: Phase,
+}
+
+/// Where records go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// To the producer, and to the spool where they have to.
+    Forwarding,
+    /// To the spool only: settings are wrong, and the producer is none that connects to anybody.
+    Spooling,
+    /// To the spool only: the producer has ended.
+    Suspended,
 }
 
 /// The pipeline that is open at the moment, if any, and what outlives it.
 #[derive(Default)]
 pub struct Handle {
     gate: Arc<ArcSwapOption<Gate>>,
+    /// Who counts while there is no pipeline because settings are wrong.
+    bystander: Arc<ArcSwapOption<Bystander>>,
     /// Held by whoever opens, closes or exchanges.
     lifecycle: Mutex<Lifecycle>,
     /// Whether the last pipeline disconnected publishers whose records were not safe: one that comes while there is none is not
@@ -128,16 +152,26 @@ impl Handle {
         if lifecycle.open.is_some() {
             return Ok(false);
         }
+        self.open_as(&mut lifecycle, settings, node, Phase::Forwarding)?;
+        Ok(true)
+    }
+
+    fn open_as(
+        &self,
+        lifecycle: &mut Lifecycle,
+        settings: Settings,
+        node: &str,
+        phase: Phase,
+    ) -> Result<(), OpenError> {
         // Before the spool, which may take long to open: librdkafka refuses what is wrong at once.
         settings.client_config().create_native_config()?;
-        let store = match settings.spool.mode {
+        let dir = match settings.spool.mode {
             SpoolMode::Off => None,
             SpoolMode::Overflow | SpoolMode::Always => Some(settings.spool.dir.clone()),
         };
-        if lifecycle.spool_dir.is_some() && lifecycle.spool_dir != store {
+        if lifecycle.spool_dir.is_some() && lifecycle.spool_dir != dir {
             self.leave_behind(lifecycle.spool_dir.take());
         }
-        let dir = store;
         let store = match dir {
             Some(_) => Some(Arc::new(Store::open(&settings, &self.shared)?)),
             None => None,
@@ -145,18 +179,27 @@ impl Handle {
         lifecycle.spool_dir = dir;
         self.shared.resize(&settings);
         let opened = self.pipeline(settings, store.clone(), node).and_then(|pipeline| {
-            let replay = start_replay(&pipeline, store.as_ref())?;
-            Ok(Open { pipeline, store: store.clone(), replay, suspended: false })
+            let replay = match phase {
+                Phase::Forwarding => start_replay(&pipeline, store.as_ref())?,
+                // What it hands to a producer that leads nowhere would only be taken back.
+                Phase::Spooling | Phase::Suspended => None,
+            };
+            Ok(Open { pipeline, store: store.clone(), replay, phase })
         });
         match opened {
             Ok(open) => {
-                open.pipeline.intake().release(Vec::new());
+                let intake = open.pipeline.intake();
+                if phase != Phase::Forwarding {
+                    intake.start_closing();
+                }
+                intake.release(Vec::new());
                 self.disconnects.store(open.pipeline.disconnects(), Ordering::Release);
                 self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
+                self.bystander.store(None);
                 open.pipeline.forget_other_rules();
                 self.exporter.listen(open.pipeline.settings().metrics_listener.as_ref(), &self.view());
                 lifecycle.open = Some(open);
-                Ok(true)
+                Ok(())
             }
             Err(error) => {
                 if let Some(store) = &store {
@@ -165,6 +208,36 @@ impl Handle {
                 Err(error)
             }
         }
+    }
+
+    /// Does what can be done with settings that are wrong, until an `open` or a `reload` has some that are right. A pipeline that is
+    /// open stays as it is, unless it was opened here: that gets the new settings where they are sound.
+    ///
+    /// Waits: never call it on a normal scheduler.
+    pub fn degrade(&self, partial: Partial, node: &str) -> Degraded {
+        let mut lifecycle = self.lifecycle();
+        let Partial { settings, is_sound, wanted } = partial;
+        let listener = settings.metrics_listener.clone();
+        if let Some(open) = lifecycle.open.as_mut() {
+            if is_sound && open.phase == Phase::Spooling {
+                // Refused where the spool is to be another one.
+                self.exchange(open, settings, node).ok();
+            }
+            return Degraded::Spooling;
+        }
+        let why = if is_sound {
+            match self.open_as(&mut lifecycle, settings, node, Phase::Spooling) {
+                Ok(()) => return Degraded::Spooling,
+                Err(error) => Some(error.to_string()),
+            }
+        } else {
+            None
+        };
+        let bystander = Bystander::new(wanted, node, Arc::clone(&self.shared));
+        self.disconnects.store(bystander.disconnects(), Ordering::Release);
+        self.bystander.store(Some(Arc::new(bystander)));
+        self.exporter.listen(listener.as_ref(), &self.view());
+        Degraded::Counting(why)
     }
 
     fn pipeline(&self, settings: Settings, store: Option<Arc<Store>>, node: &str) -> Result<Arc<Pipeline>, OpenError> {
@@ -199,6 +272,9 @@ impl Handle {
     /// Waits: never call it on a normal scheduler.
     pub fn close(&self, timeout: Duration) -> Option<Closed> {
         let mut lifecycle = self.lifecycle();
+        if self.bystander.swap(None).is_some() {
+            self.exporter.stop();
+        }
         let mut open = lifecycle.open.take()?;
         let given_up = if open.store.is_some() {
             let given_up = self.end_producer(&mut open, Duration::ZERO);
@@ -223,10 +299,10 @@ impl Handle {
 
     /// Ends the producer of an open pipeline, once. Returns how many records were given up.
     fn end_producer(&self, open: &mut Open, timeout: Duration) -> usize {
-        if open.suspended {
+        if open.phase == Phase::Suspended {
             return 0;
         }
-        open.suspended = true;
+        open.phase = Phase::Suspended;
         let intake = open.pipeline.intake();
         intake.start_holding();
         if self.gate.load().is_some() {
@@ -265,16 +341,22 @@ impl Handle {
     pub fn reload(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
         // What was wrong with a topic may have been mended.
         let suspects = self.shared.suspects.take();
-        self.exchange(settings, node).inspect_err(|_| self.shared.suspects.extend(suspects))
+        self.exchange_open(settings, node).inspect_err(|_| self.shared.suspects.extend(suspects))
     }
 
-    fn exchange(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
+    fn exchange_open(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
         let mut lifecycle = self.lifecycle();
-        let open = lifecycle.open.as_mut().filter(|open| !open.suspended).ok_or(ReloadError::Closed)?;
+        let open = lifecycle.open.as_mut().filter(|open| open.phase != Phase::Suspended).ok_or(ReloadError::Closed)?;
+        self.exchange(open, settings, node)
+    }
+
+    fn exchange(&self, open: &mut Open, settings: Settings, node: &str) -> Result<(), ReloadError> {
         same_spool(open.pipeline.settings(), &settings)?;
+        let phase = if settings.has_servers() { Phase::Forwarding } else { Phase::Spooling };
         // Everything that can fail comes first.
         let next = self.pipeline(settings, open.store.clone(), node)?;
         let last = std::mem::replace(&mut open.pipeline, Arc::clone(&next));
+        open.phase = phase;
         self.shared.resize(next.settings());
         self.disconnects.store(next.disconnects(), Ordering::Release);
         self.empty(Some(&next));
@@ -292,7 +374,13 @@ impl Handle {
             None => returned.extend(held),
         }
         // First: from then on the spool knows what its next reader has not handed over, and what is held queues behind that.
-        let replay = start_replay(&next, open.store.as_ref());
+        let replay = match phase {
+            Phase::Forwarding => start_replay(&next, open.store.as_ref()),
+            Phase::Spooling | Phase::Suspended => Ok(None),
+        };
+        if phase != Phase::Forwarding {
+            next.intake().start_closing();
+        }
         // Even where the spool cannot be read: what is held must go on.
         next.intake().release(returned);
         next.forget_other_rules();
@@ -355,7 +443,10 @@ impl Handle {
     pub fn submit(&self, event: &Event<'_>, publisher: &Publisher<'_>, dirty: bool) -> Outcome {
         let gate = self.gate.load();
         let Some(Gate(pipeline)) = gate.as_deref() else {
-            return self.closed(publisher);
+            return match self.bystander.load().as_deref() {
+                Some(bystander) => bystander.submit(event, publisher),
+                None => self.closed(publisher),
+            };
         };
         if !dirty && pipeline.is_heavy(event) {
             return Outcome::Heavy;
@@ -382,10 +473,13 @@ impl Handle {
         self.shared.waiters.unblock(id);
     }
 
-    /// The events that some rule wants; none while nothing is open.
+    /// The events that some rule wants; none while nothing is open and nobody counts.
     #[must_use]
     pub fn events(&self) -> Vec<EventKind> {
-        self.gate.load().as_deref().map_or_else(Vec::new, |Gate(pipeline)| pipeline.events())
+        if let Some(Gate(pipeline)) = self.gate.load().as_deref() {
+            return pipeline.events();
+        }
+        self.bystander.load().as_deref().map_or_else(Vec::new, Bystander::events)
     }
 
     /// Whether a publisher whose record is not safe is disconnected: by some rule of the pipeline that is open, or else of the last one.
@@ -406,6 +500,7 @@ impl Handle {
         match self.gate.load().as_deref() {
             None => Status::Closed,
             Some(Gate(pipeline)) if pipeline.is_spoiled() => Status::Spoiled(pipeline.shown_settings()),
+            Some(Gate(pipeline)) if !pipeline.settings().has_servers() => Status::Spooling,
             Some(Gate(pipeline)) if pipeline.is_fatal() => Status::Fatal(pipeline.shown_settings()),
             Some(Gate(pipeline)) => Status::Open(pipeline.shown_settings()),
         }
@@ -420,7 +515,8 @@ impl Handle {
     /// A look at what is open.
     #[must_use]
     pub fn view(&self) -> View {
-        View { gate: Arc::clone(&self.gate), shared: Arc::clone(&self.shared) }
+        let (gate, bystander) = (Arc::clone(&self.gate), Arc::clone(&self.bystander));
+        View { gate, bystander, shared: Arc::clone(&self.shared) }
     }
 
     /// See `View::settings`.

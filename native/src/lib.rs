@@ -18,6 +18,7 @@
 mod atoms;
 pub mod blame;
 pub mod budget;
+pub mod bystander;
 pub mod certificates;
 pub mod config;
 pub mod context;
@@ -38,6 +39,7 @@ pub mod handle;
 pub mod intake;
 pub mod isolation;
 pub mod json;
+pub mod kept;
 pub mod key_order;
 pub mod malloc;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 mod observe;
 mod operate;
+mod settings;
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -256,8 +257,12 @@ fn check<'a>(env: Env<'a>, settings: ListIterator<'a>) -> NifResult<Term<'a>> {
     })
 }
 
+fn read_pairs(terms: ListIterator<'_>) -> NifResult<Vec<(String, String)>> {
+    terms.map(Term::decode).collect()
+}
+
 fn parse_settings(terms: ListIterator<'_>) -> NifResult<Result<Settings, Vec<String>>> {
-    let pairs: Vec<(String, String)> = terms.map(Term::decode).collect::<NifResult<_>>()?;
+    let pairs = read_pairs(terms)?;
     let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Ok(Settings::parse(pairs).map_err(|errors| errors.iter().map(ToString::to_string).collect()))
 }
@@ -274,11 +279,12 @@ fn close(env: Env<'_>, timeout_ms: u64) -> NifResult<Term<'_>> {
     })
 }
 
-/// `closed`, `{open, Settings}`, `{fatal, Settings}` or `{spoiled, Settings}`.
+/// `closed`, `spooling`, `{open, Settings}`, `{fatal, Settings}` or `{spoiled, Settings}`.
 #[rustler::nif]
 fn status(env: Env<'_>) -> Term<'_> {
     match HANDLE.status() {
         Status::Closed => atoms::closed().encode(env),
+        Status::Spooling => atoms::spooling().encode(env),
         Status::Open(settings) => (atoms::open(), settings).encode(env),
         Status::Fatal(settings) => (atoms::fatal(), settings).encode(env),
         Status::Spoiled(settings) => (atoms::spoiled(), settings).encode(env),
@@ -301,6 +307,7 @@ fn reason_atom(reason: DropReason) -> Atom {
         DropReason::Corrupt => atoms::corrupt(),
         DropReason::LeftBehind => atoms::left_behind(),
         DropReason::WaitersFull => atoms::waiters_full(),
+        DropReason::Degraded => atoms::degraded(),
     }
 }
 

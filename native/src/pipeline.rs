@@ -192,8 +192,7 @@ impl Pipeline {
             };
             let payload_reads = rule.payload_reads();
             let produce = rule.produce.unwrap_or(settings.produce.mode);
-            let automatic = if produce == Produce::Async { OnFailure::Continue } else { OnFailure::Disconnect };
-            let on_failure = rule.on_failure.or(settings.produce.on_failure).unwrap_or(automatic);
+            let on_failure = rule.on_failure.or(settings.produce.on_failure).unwrap_or_else(|| produce.on_failure());
             let disconnects = on_failure == OnFailure::Disconnect;
             if let Some(of_kind) = routes.get_mut(rule.kind as usize) {
                 of_kind.push(Route { rule, topic, payload_reads, produce, disconnects, name, definition, counters });

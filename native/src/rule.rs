@@ -90,6 +90,17 @@ pub enum Produce {
     Sync,
 }
 
+impl Produce {
+    /// What becomes of its publisher where nothing says otherwise.
+    #[must_use]
+    pub const fn on_failure(self) -> OnFailure {
+        match self {
+            Self::Async => OnFailure::Continue,
+            Self::Durable | Self::Sync => OnFailure::Disconnect,
+        }
+    }
+}
+
 /// What becomes of the publisher of a record that is not safe in time, or is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {

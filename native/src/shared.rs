@@ -1,6 +1,8 @@
 //! What outlives the producers that come and go: counters, notices, callers that wait, the bound of the memory queue, and the
 //! order of all records.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::budget::Budget;
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -23,6 +25,8 @@ pub struct Shared {
     pub budget: Budget,
     /// Topics that the next producer isolates.
     pub suspects: Suspects,
+    /// Whether there are settings that are not used, because they are wrong.
+    pub settings_refused: AtomicBool,
 }
 
 impl Default for Shared {
@@ -34,6 +38,7 @@ impl Default for Shared {
             tickets: Tickets::default(),
             budget: Budget::new(0, 0),
             suspects: Suspects::default(),
+            settings_refused: AtomicBool::new(false),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use emq_kafka_spool::Stats;
 
+use crate::bystander::Bystander;
 use crate::config::Settings;
 use crate::pipeline::{Pipeline, RuleReport};
 use crate::shared::Shared;
@@ -20,15 +21,29 @@ pub struct Gate(pub Arc<Pipeline>);
 pub struct View {
     /// The pipeline.
     pub gate: Arc<ArcSwapOption<Gate>>,
+    /// Who counts while there is none because settings are wrong.
+    pub bystander: Arc<ArcSwapOption<Bystander>>,
     /// What outlives it.
     pub shared: Arc<Shared>,
 }
 
 impl View {
-    /// The rules, in the order in which they are tried; none while nothing is open.
+    /// The rules, in the order in which they are tried; none while nothing is open and nobody counts.
     #[must_use]
     pub fn rules(&self) -> Vec<RuleReport> {
-        self.gate.load().as_deref().map_or_else(Vec::new, |Gate(pipeline)| pipeline.rules())
+        if let Some(Gate(pipeline)) = self.gate.load().as_deref() {
+            return pipeline.rules();
+        }
+        self.bystander.load().as_deref().map_or_else(Vec::new, Bystander::rules)
+    }
+
+    /// Whether settings are wrong, and nothing is sent to Kafka.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        match self.gate.load().as_deref() {
+            Some(Gate(pipeline)) => !pipeline.settings().has_servers(),
+            None => self.bystander.load().is_some(),
+        }
     }
 
     /// librdkafka's own numbers. None while nothing is open, before the first ones came, and where they are switched off.
@@ -42,10 +57,11 @@ impl View {
         latest.read()
     }
 
-    /// The settings in force. None while nothing is open.
+    /// The settings in force. None while nothing is sent.
     #[must_use]
     pub fn settings(&self) -> Option<Settings> {
-        self.gate.load().as_deref().map(|Gate(pipeline)| pipeline.settings().clone())
+        let settings = self.gate.load().as_deref().map(|Gate(pipeline)| pipeline.settings().clone());
+        settings.filter(Settings::has_servers)
     }
 
     /// How full the spool is. None where there is none.

@@ -276,3 +276,19 @@ fn scraping_goes_on_through_reload_close_and_open() {
         assert_eq!(handle.metrics().snapshot().accepted, submitted);
     });
 }
+
+#[test]
+fn it_is_there_while_settings_are_wrong() {
+    let address = nobody();
+    let handle = Handle::default();
+    handle.degrade(Settings::partial([("topic", "a b"), ("metrics_listener", address.as_str())]), "n@h");
+    submit(&handle, &publish(b"c", b"x"));
+    let text = scrape(&address);
+    has_line(&text, "emq_plugin_kafka_degraded 1");
+    has_line(&text, "emq_plugin_kafka_records_dropped_total{reason=\"degraded\"} 1");
+    has_line(&text, "emq_plugin_kafka_rule_dropped_total{event=\"message.publish\",rule=\"default\"} 1");
+    handle.open(watched(&address), "n@h").expect("mended");
+    has_line(&scrape(&address), "emq_plugin_kafka_degraded 0");
+    handle.close(LONG);
+    assert_eq!(handle.listening(), Listening::Off);
+}

@@ -57,7 +57,8 @@ pub fn redact(property: &str, value: &str) -> String {
     if is_secret(property) { HIDDEN.to_owned() } else { value.to_owned() }
 }
 
-fn is_secret(property: &str) -> bool {
+/// Whether nobody may see its value.
+pub fn is_secret(property: &str) -> bool {
     ["password", "passphrase", "secret", "key.pem", "oauthbearer.config", "private.key"]
         .iter()
         .any(|word| property.contains(word))

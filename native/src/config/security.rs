@@ -22,8 +22,8 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself, for librdkafka only.
-    fn reveal(&self) -> &str {
+    /// The secret itself, for librdkafka, and to tell it from another one.
+    pub(super) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -195,6 +195,17 @@ impl SecuritySettings {
         ];
         properties.extend(given.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))));
         properties
+    }
+
+    /// The secrets, each by the key that it comes from.
+    pub(super) fn secrets(&self) -> Vec<(&'static str, &Secret)> {
+        let sources = [
+            (KEY_PASSWORD, &self.key_password.given),
+            (KEY_PASSWORD_FILE, &self.key_password.read),
+            (PASSWORD, &self.password.given),
+            (PASSWORD_FILE, &self.password.read),
+        ];
+        sources.into_iter().filter_map(|(key, secret)| secret.as_ref().map(|secret| (key, secret))).collect()
     }
 
     /// What is set, as it may be shown.

@@ -3,6 +3,7 @@
 //! Labels are names of the configuration, of the cluster, and of Kafka topics, whose number is bounded where clients make them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use emq_kafka_spool::State;
 
@@ -170,6 +171,11 @@ fn brokers(families: &mut Families, statistics: &Statistics) {
 }
 
 fn info(families: &mut Families, view: &View) {
+    let refused = view.shared.settings_refused.load(Ordering::Relaxed);
+    let help = "1 while there are settings that are wrong and not used, else 0.";
+    families.gauge("settings_refused", help, f64::from(u8::from(refused)));
+    let help = "1 while nothing is sent to Kafka because settings are wrong, else 0.";
+    families.gauge("degraded", help, f64::from(u8::from(view.is_degraded())));
     let librdkafka = rdkafka::util::get_rdkafka_version().1;
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("librdkafka", librdkafka.as_str())];
     families.gauges("build_info", "1. The plugin's version, and librdkafka's.").add(&labels, 1.0);

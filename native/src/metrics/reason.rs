@@ -31,11 +31,13 @@ pub enum DropReason {
     LeftBehind,
     /// `produce.max_waiters` callers waited already, and `on_failure` is disconnect.
     WaitersFull,
+    /// Settings were wrong, there were none to go on with, and no record could be made, or none be kept.
+    Degraded,
 }
 
 impl DropReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadEvent,
         Self::Closed,
         Self::QueueFull,
@@ -50,6 +52,7 @@ impl DropReason {
         Self::Corrupt,
         Self::LeftBehind,
         Self::WaitersFull,
+        Self::Degraded,
     ];
 
     /// Whether there was no room, which may change.
@@ -76,6 +79,7 @@ impl DropReason {
             Self::Corrupt => "corrupt",
             Self::LeftBehind => "left_behind",
             Self::WaitersFull => "waiters_full",
+            Self::Degraded => "degraded",
         }
     }
 }

@@ -1,0 +1,83 @@
+//! Stands at the hooks while settings are wrong and no record can be made: counts what passes, rule by rule as far as the rules can
+//! be read, and lets no publisher be acknowledged whose rule wants its record safe first.
+
+use std::sync::Arc;
+
+use crate::config::Wanted;
+use crate::context::Context;
+use crate::event::{Event, EventKind};
+use crate::metrics::{DropReason, RuleCounters};
+use crate::pipeline::{Outcome, Publisher, RuleReport};
+use crate::route::matches;
+use crate::shared::Shared;
+use crate::time::now;
+
+/// The rules that cannot be followed.
+pub struct Bystander {
+    rules: Vec<(Wanted, Arc<RuleCounters>)>,
+    node: String,
+    shared: Arc<Shared>,
+}
+
+impl Bystander {
+    /// For the node named `node`.
+    #[must_use]
+    pub fn new(wanted: Vec<Wanted>, node: &str, shared: Arc<Shared>) -> Self {
+        let of_rule = |wanted: Wanted| {
+            let counters = shared.metrics.rules.counters(wanted.rule.kind, &wanted.name);
+            (wanted, counters)
+        };
+        let rules = wanted.into_iter().map(of_rule).collect();
+        Self { rules, node: node.to_owned(), shared }
+    }
+
+    /// Counts the records that the event would have become.
+    #[must_use]
+    pub fn submit(&self, event: &Event<'_>, publisher: &Publisher<'_>) -> Outcome {
+        let context = Context::new(event, &self.node, now());
+        let reason = DropReason::Degraded;
+        let (mut any, mut disconnects) = (false, false);
+        for (wanted, counters) in self.rules.iter().filter(|(wanted, _)| matches(&wanted.rule, &context)) {
+            any = true;
+            disconnects |= wanted.disconnects;
+            counters.matched();
+            counters.dropped();
+            self.shared.metrics.dropped(reason);
+        }
+        if let Publisher::Again { id, .. } = publisher {
+            self.shared.waiters.withdraw(*id);
+        }
+        if !any {
+            return Outcome::Ignored;
+        }
+        if !disconnects || matches!(publisher, Publisher::Hurried) {
+            return Outcome::Dropped(reason.name().into());
+        }
+        self.shared.waiters.count_disconnected();
+        Outcome::Refused(reason.name().into())
+    }
+
+    /// The events that some rule wants.
+    #[must_use]
+    pub fn events(&self) -> Vec<EventKind> {
+        let wants = |kind: &EventKind| self.rules.iter().any(|(wanted, _)| wanted.rule.kind == *kind);
+        EventKind::ALL.into_iter().filter(wants).collect()
+    }
+
+    /// Whether some publisher is not acknowledged.
+    #[must_use]
+    pub fn disconnects(&self) -> bool {
+        self.rules.iter().any(|(wanted, _)| wanted.disconnects)
+    }
+
+    /// The rules, as far as they can be read.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleReport> {
+        let report = |(wanted, counters): &(Wanted, Arc<RuleCounters>)| {
+            let (matched, dropped) = counters.counts();
+            let (event, name, definition) = (wanted.rule.kind, wanted.name.clone(), wanted.definition.clone());
+            RuleReport { event, name, matched, dropped, definition }
+        };
+        self.rules.iter().map(report).collect()
+    }
+}

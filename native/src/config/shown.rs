@@ -1,0 +1,125 @@
+//! Settings as they may be shown, compared and kept: without secrets.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use once_cell::sync::Lazy;
+
+use super::{RULE, Settings, passthrough};
+
+/// Secrets by their names in the application environment. Those of librdkafka's own properties are known by `passthrough`.
+const SECRETS: [&str; 2] = ["sasl_password", "ssl_key_password"];
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Under its name in the configuration file, without the prefix.
+    pub key: String,
+    /// Its value, a secret replaced.
+    pub value: String,
+    /// Whether that is what a configuration without it means.
+    pub is_default: bool,
+    /// Of a secret, or a file with one: a number that is another one for another secret. It is of use in this VM only: it is made
+    /// with a key that nobody has, so that no secret can be guessed by it.
+    pub mark: Option<u64>,
+}
+
+impl Settings {
+    /// All settings and rules.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Shown> {
+        let defaults = Self::default().redacted();
+        let marks = self.marks();
+        let mark = |key: &str| marks.iter().find(|(marked, _)| marked == key).map(|(_, mark)| *mark);
+        let rules = self.rule_texts.iter().map(|(name, json)| (format!("{RULE}{name}"), json.clone()));
+        let settings = self.redacted().into_iter().chain(rules);
+        settings
+            .map(|(key, value)| {
+                let (is_default, mark) = (defaults.contains(&(key.clone(), value.clone())), mark(&key));
+                Shown { key, value, is_default, mark }
+            })
+            .collect()
+    }
+
+    fn marks(&self) -> Vec<(String, u64)> {
+        let of_security =
+            self.security.secrets().into_iter().map(|(key, secret)| (key.to_owned(), of(secret.reveal())));
+        let properties = self.rdkafka.iter().filter(|(name, _)| passthrough::is_secret(name));
+        of_security.chain(properties.map(|(name, value)| (format!("rdkafka.{name}"), of(value)))).collect()
+    }
+}
+
+fn of(secret: &str) -> u64 {
+    static KEYS: Lazy<RandomState> = Lazy::new(RandomState::new);
+    KEYS.hash_one(secret)
+}
+
+/// Settings by their names in the application environment, apart: those that may be written down, and the names of those that
+/// may not.
+#[must_use]
+pub fn without_secrets(pairs: Vec<(String, String)>) -> (Vec<(String, String)>, Vec<String>) {
+    let is_secret = |name: &str| match name.strip_prefix("rdkafka.") {
+        Some(property) => passthrough::is_secret(property),
+        None => SECRETS.contains(&name),
+    };
+    // Unset in the dashboard.
+    let pairs = pairs.into_iter().filter(|(name, value)| !(is_secret(name) && value.is_empty()));
+    let (secrets, kept): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| is_secret(name));
+    (kept, secrets.into_iter().map(|(name, _)| name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(pairs: &[(&str, &str)]) -> Vec<Shown> {
+        Settings::parse(pairs.iter().copied()).expect("valid").shown()
+    }
+
+    fn of_key<'s>(shown: &'s [Shown], key: &str) -> &'s Shown {
+        shown.iter().find(|setting| setting.key == key).expect(key)
+    }
+
+    #[test]
+    fn rules_are_among_them_and_defaults_are_told() {
+        let rule = r#"{"topic":"u"}"#;
+        let shown = shown(&[("topic", "t"), ("hook.message.publish.1", rule)]);
+        assert_eq!(of_key(&shown, "hook.message.publish.1").value, rule);
+        assert!(!of_key(&shown, "topic").is_default);
+        assert!(of_key(&shown, "server").is_default);
+    }
+
+    #[test]
+    fn another_secret_is_seen_and_none_is_shown() {
+        for key in ["sasl.password", "rdkafka.sasl.password"] {
+            let login = [
+                ("security_protocol", "sasl_plaintext"),
+                ("sasl_mechanism", "PLAIN"),
+                ("sasl_username", "u"),
+                ("sasl_password", "given"),
+            ];
+            let name = if key == "sasl.password" { "sasl_password" } else { key };
+            let with = |secret| shown(&[&login[..], &[(name, secret)]].concat());
+            let (one, same, other) = (with("canary-1"), with("canary-1"), with("canary-2"));
+            assert_eq!(of_key(&one, key), of_key(&same, key));
+            assert_ne!(of_key(&one, key).mark, of_key(&other, key).mark);
+            assert_eq!(of_key(&one, key).value, of_key(&other, key).value);
+            assert!(!format!("{one:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_references_and_no_secrets() {
+        let pairs = [
+            ("topic", "t"),
+            ("sasl_password", "canary"),
+            ("ssl_key_password", ""),
+            ("sasl_password_file", "etc/password"),
+            ("rdkafka.ssl.key.pem", "canary"),
+            ("rdkafka.socket.timeout.ms", "1"),
+        ];
+        let (kept, left_out) = without_secrets(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let kept: Vec<_> = kept.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(kept, ["topic", "sasl_password_file", "rdkafka.socket.timeout.ms"]);
+        assert_eq!(left_out, ["sasl_password", "rdkafka.ssl.key.pem"]);
+    }
+}
