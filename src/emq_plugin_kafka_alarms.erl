@@ -27,7 +27,7 @@
 -opaque alarms() :: #alarms{}.
 %% broker_up: whether some broker is connected, as far as librdkafka's statistics tell. failing: whether errors came since the
 %% last look. stats: none while there is no producer. control: the name of the broker's command line tool.
--type observation() :: #{problems := [binary()], stats := none | emq_plugin_kafka_nif:stats(),
+-type observation() :: #{problems := [binary()], refused := [binary()], stats := none | emq_plugin_kafka_nif:stats(),
                          spool_room => nil | #{occupied := non_neg_integer(), limit := non_neg_integer(), _ => _},
                          %% Messages that were published while no hook was called, since the plugin looked first.
                          unseen => non_neg_integer(),
@@ -53,6 +53,7 @@ next(Now, Observation, Alarms) ->
     Looked = settled(Now, Observation, away(Now, Observation, lost(Now, Observation, Alarms))),
     lists:foldl(fun({Name, Is}, {Actions, A}) -> change(Name, Is, Observation, Actions, A) end, {[], Looked},
                 [{<<"degraded">>, degraded(Observation)},
+                 {<<"settings">>, refused(Observation)},
                  {<<"kafka_unreachable">>, unreachable(Now, Observation, Looked)},
                  {<<"spool_filling">>, filling(Observation, lists:member(<<"spool_filling">>, Looked#alarms.raised))},
                  {<<"records_lost">>, losing(Now, Looked)}]).
@@ -102,6 +103,9 @@ settled(_Now, Settled, _Waiting, Alarms) ->
 degraded(#{problems := Problems}) ->
     Problems =/= [].
 
+refused(#{refused := Refused}) ->
+    Refused =/= [].
+
 unreachable(Now, #{linger_ms := Linger}, #alarms{away_since = Away, stuck_since = Stuck}) ->
     longer(Now, Away, ?UNREACHABLE_MS) orelse longer(Now, Stuck, ?UNREACHABLE_MS + Linger).
 
@@ -122,6 +126,8 @@ losing(Now, #alarms{lost_at = At}) -> Now - At < ?QUIET_MS.
 
 alarm(<<"degraded">> = Name, #{problems := [Problem | _]}) ->
     #{name => Name, severity => critical, title => <<"The Kafka plugin forwards nothing">>, summary => plain(Problem)};
+alarm(<<"settings">> = Name, #{refused := [Problem | _]}) ->
+    #{name => Name, severity => error, title => <<"The Kafka plugin goes on with its last settings">>, summary => plain(Problem)};
 alarm(<<"kafka_unreachable">> = Name, #{stats := #{queued := Queued, spooled := Spooled}, control := Control}) ->
     #{name => Name, severity => error, title => <<"Kafka cannot be reached">>,
       summary => text("no acknowledgement, or no broker connected, for ~b s; waiting: ~b records in memory, ~b in the spool; "

@@ -8,8 +8,8 @@
 %% EMQX 5's.
 -export([on_config_changed/2, on_health_check/1]).
 
-%% The producer first, the hooks second: no callback without a producer. A plugin that cannot work starts all the
-%% same, without hooks: a start that fails would leave EMQ's dashboard claiming success.
+%% The producer first, the hooks second: no callback without a producer. A plugin whose settings are wrong starts all the
+%% same: a start that fails would leave EMQ's dashboard claiming success. Its hooks keep or count what passes.
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
     ok = emq_plugin_kafka_producer:close_left_behind(),
@@ -23,11 +23,12 @@ started({ok, Supervisor}) ->
 started(Failed) ->
     Failed.
 
-hook(#{state := running}) ->
+%% Without the library there is nobody to call.
+hook(#{records := unseen}) ->
+    ok;
+hook(#{records := _}) ->
     ok = emq_plugin_kafka_hooks:register(),
-    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts", [Problem]) end, emq_plugin_kafka_doors:problems());
-hook(#{state := _}) ->
-    ok.
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts", [Problem]) end, emq_plugin_kafka_doors:problems()).
 
 %% Before the processes end: in EMQ 2.3 a callback that fails takes its client's connection with it. With a spool, what comes
 %% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last, or stay where the broker

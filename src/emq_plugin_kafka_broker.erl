@@ -2,7 +2,7 @@
 %% above knows which one it is. No process of its own: runs in its callers.
 -module(emq_plugin_kafka_broker).
 
--export([adapter/0, name/0, control/0, naming/0, gated/0, events/0, all_events/0, prepare/0, hook/1, unhook/1,
+-export([adapter/0, name/0, control/0, data_dir/0, naming/0, gated/0, events/0, all_events/0, prepare/0, starts_from_file/0, hook/1, unhook/1,
          register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1,
          published/0, stops/0, opens_early/0, reopen_late/0]).
 -export_type([adapter/0, event/0, alarm/0, environment/0, keep/0]).
@@ -24,8 +24,10 @@
 %% The QoS of publishes that this generation can leave unacknowledged.
 -callback gated() -> [1 | 2].
 -callback events() -> [event()].
-%% The first step of the application's start, before the settings are used.
--callback prepare() -> ok | {error, [Problem :: binary()]}.
+%% The first step of the application's start, before the settings are used. With an error comes what can be read of them.
+-callback prepare() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
+%% Whether a start uses what read_settings/0 reads.
+-callback starts_from_file() -> boolean().
 %% Registers and unregisters what an event needs, so that ours are called last.
 -callback hook(event()) -> ok | {error, Reason :: term()}.
 -callback unhook(event()) -> ok | {error, Reason :: term()}.
@@ -82,6 +84,9 @@ control() -> (adapter()):control().
 -spec naming() -> emq_plugin_kafka_nif:naming().
 naming() -> (adapter()):naming().
 
+-spec data_dir() -> file:filename().
+data_dir() -> (adapter()):data_dir().
+
 -spec gated() -> [1 | 2].
 gated() -> (adapter()):gated().
 
@@ -93,8 +98,11 @@ events() -> (adapter()):events().
 all_events() ->
     lists:usort(emq_plugin_kafka_emq2:events() ++ emq_plugin_kafka_emqx4:events() ++ emq_plugin_kafka_emqx5:events()).
 
--spec prepare() -> ok | {error, [Problem :: binary()]}.
+-spec prepare() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
 prepare() -> (adapter()):prepare().
+
+-spec starts_from_file() -> boolean().
+starts_from_file() -> (adapter()):starts_from_file().
 
 -spec hook(event()) -> ok | {error, Reason :: term()}.
 hook(Event) -> (adapter()):hook(Event).

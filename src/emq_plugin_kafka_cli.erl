@@ -39,7 +39,7 @@ kafka(Args) ->
 %% Each answers whether all is well, once it has printed its answer.
 command({ok, ["status"], Options}) ->
     Status = emq_plugin_kafka_info:status(),
-    print(status, Status, Options) andalso maps:get(state, Status) =:= running;
+    print(status, Status, Options) andalso maps:get(state, Status) =:= running andalso maps:get(problems, Status) =:= [];
 command({ok, ["stats"], Options}) ->
     known(stats, emq_plugin_kafka_info:stats(), Options);
 command({ok, ["rules"], Options}) ->

@@ -24,8 +24,10 @@ format(flush, #{ok := false, left := nil, problem := Problem}) ->
     ["not flushed: ", Problem, "\n"];
 format(flush, #{ok := false, left := Left, problem := Problem}) ->
     ["not flushed: ", Problem, "; records left: ", integer_to_list(Left), "\n"];
-format(reload, #{ok := true}) ->
-    "reloaded\n";
+format(reload, #{ok := true, changes := []}) ->
+    "reloaded, nothing has changed\n";
+format(reload, #{ok := true, changes := Changes}) ->
+    ["reloaded:\n", [[emq_plugin_kafka_changes:line(Change), "\n"] || Change <- Changes]];
 format(reload, #{ok := false, problems := Problems}) ->
     ["nothing was changed:\n", [[Problem, "\n"] || Problem <- Problems]].
 
@@ -33,6 +35,7 @@ format(reload, #{ok := false, problems := Problems}) ->
 
 status(#{state := State, problems := Problems, settings := Settings, alarms := Alarms} = Status) ->
     lines([{"state", atom_to_list(State)}]
+          ++ records(maps:get(records, Status, forwarded))
           ++ [{"problem", Problem} || Problem <- Problems]
           ++ [{"alarm", Alarm} || Alarm <- Alarms]
           ++ [{"running since", since(maps:get(since_ms, Status))},
@@ -56,6 +59,12 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
 %% Its records are sent in small batches, because Kafka refuses some of them.
 isolated(true) -> ", isolated";
 isolated(false) -> "".
+
+%% What becomes of new ones, where they are not sent at once.
+records(spooled) -> [{"records", "go to the spool"}];
+records(dropped) -> [{"records", "are dropped and counted (dropped.degraded)"}];
+records(unseen) -> [{"records", "are not seen"}];
+records(_Forwarded) -> [].
 
 versions(#{version := Version, librdkafka := none}) -> text(Version);
 versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", librdkafka ", Librdkafka].

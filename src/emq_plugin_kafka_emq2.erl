@@ -2,7 +2,7 @@
 -module(emq_plugin_kafka_emq2).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
+-export([name/0, control/0, data_dir/0, naming/0, gated/0, events/0, prepare/0, starts_from_file/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
          raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
 
 -define(APP, emq_plugin_kafka).
@@ -40,6 +40,10 @@ control() -> <<"emqttd_ctl">>.
 -spec naming() -> emq_plugin_kafka_nif:naming().
 naming() -> conf.
 
+%% The release's own, where it runs.
+-spec data_dir() -> file:filename().
+data_dir() -> "data".
+
 %% A QoS 2 publish is answered before its hook runs.
 -spec gated() -> [1].
 gated() -> [1].
@@ -50,6 +54,9 @@ events() -> [Hook || {Hook, _Callback} <- ?HOOKS].
 %% The broker has set the environment when it booted.
 -spec prepare() -> ok.
 prepare() -> ok.
+
+-spec starts_from_file() -> boolean().
+starts_from_file() -> false.
 
 %% One that is there already, or already gone, is as wanted.
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.

@@ -2,7 +2,7 @@
 -module(emq_plugin_kafka_emqx4).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
+-export([name/0, control/0, data_dir/0, naming/0, gated/0, events/0, prepare/0, starts_from_file/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
          raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
 -export([on_delivery_completed/3, publish/1, published/1]).
 
@@ -40,6 +40,9 @@ control() -> <<"emqx_ctl">>.
 -spec naming() -> emq_plugin_kafka_nif:naming().
 naming() -> conf.
 
+-spec data_dir() -> file:filename().
+data_dir() -> application:get_env(emqx, data_dir, "data").
+
 %% The hook of a QoS 2 publish runs before PUBREC.
 -spec gated() -> [1 | 2].
 gated() -> [1, 2].
@@ -50,6 +53,9 @@ events() -> [Event || {Event, _} <- ?EVENTS].
 %% The broker has set the environment before it starts a plugin.
 -spec prepare() -> ok.
 prepare() -> ok.
+
+-spec starts_from_file() -> boolean().
+starts_from_file() -> false.
 
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook(Event) -> ?SHARED:hook(registrations(Event)).

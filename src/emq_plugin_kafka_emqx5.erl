@@ -2,7 +2,7 @@
 -module(emq_plugin_kafka_emqx5).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, naming/0, gated/0, events/0, prepare/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
+-export([name/0, control/0, data_dir/0, naming/0, gated/0, events/0, prepare/0, starts_from_file/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
          raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
 -export([on_message_publish/1, on_message_puback/4, on_delivery_completed/2]).
 
@@ -43,6 +43,9 @@ control() -> <<"emqx ctl">>.
 -spec naming() -> emq_plugin_kafka_nif:naming().
 naming() -> hocon.
 
+-spec data_dir() -> file:filename().
+data_dir() -> emqx:data_dir().
+
 %% The hook of a QoS 2 publish runs before PUBREC.
 -spec gated() -> [1 | 2].
 gated() -> gated(disconnects()).
@@ -54,8 +57,11 @@ gated(false) -> [].
 events() -> [Event || {Event, _} <- ?EVENTS].
 
 %% The broker keeps the settings to itself.
--spec prepare() -> ok | {error, [Problem :: binary()]}.
+-spec prepare() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
 prepare() -> emq_plugin_kafka_emqx5_settings:prepare().
+
+-spec starts_from_file() -> boolean().
+starts_from_file() -> true.
 
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook('message.publish') ->
@@ -92,7 +98,7 @@ tell_of(#{modes := Modes}, {_State, Settings}) ->
     Wanted = [proplists:get_value(<<"on_failure">>, Settings) =:= <<"disconnect">>
               | [Mode =/= <<"async">> || Mode <- [proplists:get_value(<<"produce">>, Settings) | maps:values(Modes)]]],
     tell_who_relies(lists:member(true, Wanted));
-tell_of(_About, closed) ->
+tell_of(_About, None) when None =:= closed; None =:= spooling ->
     ok.
 
 tell_who_relies(false) -> ok;

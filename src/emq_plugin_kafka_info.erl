@@ -32,7 +32,7 @@ brokers(#{brokers := Brokers}) -> Brokers;
 brokers(none) -> none.
 
 mode({_State, Settings}) -> proplists:get_value(<<"produce">>, Settings, none);
-mode(closed) -> none.
+mode(None) when None =:= closed; None =:= spooling -> none.
 
 version() ->
     version(application:get_key(?APP, vsn)).
@@ -105,8 +105,8 @@ reload() ->
         exit:{_, {gen_server, call, _}} -> reloaded({error, [<<"the plugin is not running">>]})
     end.
 
-reloaded(ok) -> #{ok => true, problems => []};
-reloaded({error, Problems}) -> #{ok => false, problems => Problems}.
+reloaded({ok, Changes}) -> #{ok => true, problems => [], changes => Changes};
+reloaded({error, Problems}) -> #{ok => false, problems => Problems, changes => []}.
 
 %% An answer as JSON: what is not there is null, pairs are objects.
 -spec json(term()) -> {ok, binary()} | {error, not_loaded}.

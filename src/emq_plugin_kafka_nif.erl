@@ -6,14 +6,14 @@
 
 -export([load/0, library/0, build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, name_settings/1, setting_name/1, produce/2, produce_large/2, produce_rest/3, give_up/3,
          cancel/1, hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0,
-         unseen/1]).
+         degrade/2, shown/0, preview/1, keep/2, kept/2, refused/1, unseen/1]).
 -export_type([setting/0, naming/0, build/0, wait/0, waiter/0, outcome/0, answer/0, stats/0, notice/0, about/0, test_report/0, problem/0, rule/0, topic/0,
               latency/0, librdkafka/0]).
 
 -on_load(on_load/0).
 -nifs([build/0, open/2, reload/2, reopen/0, suspend/0, close/1, check/1, name_settings/1, setting_name/1, produce/2, produce_large/2, produce_rest/3, give_up/3, cancel/1,
        hooks/0, status/0, stats/0, take_notices/0, about/0, test/4, flush/1, to_json/1, rules/0, topics/0, latency/0, librdkafka/0, listening/0,
-         unseen/1]).
+       degrade/2, shown/0, preview/1, keep/2, kept/2, refused/1, unseen/1]).
 
 %% A setting by its name in the application environment, as text.
 -type setting() :: {Name :: binary(), Value :: binary()}.
@@ -148,6 +148,38 @@ reopen() ->
 suspend() ->
     erlang:nif_error(not_loaded).
 
+%% What can be done with settings that are wrong: records go to the spool, or they are counted, where they can be kept not even there,
+%% perhaps because of this. A producer that is open stays open.
+-spec degrade([setting()], Node :: binary()) -> spooling | {counting, none | Why :: binary()}.
+degrade(_Settings, _Node) ->
+    erlang:nif_error(not_loaded).
+
+%% Settings in force, rules among them; none while nothing is sent.
+-spec shown() -> [emq_plugin_kafka_changes:shown()].
+shown() ->
+    erlang:nif_error(not_loaded).
+
+%% The same of settings that are not in force.
+-spec preview([setting()]) -> {ok, [emq_plugin_kafka_changes:shown()]} | {error, [Problem :: binary()]}.
+preview(_Settings) ->
+    erlang:nif_error(not_loaded).
+
+%% Writes the settings in force to a file, for its owner alone and without secrets. Waits for the disk: dirty scheduler.
+-spec keep(File :: binary(), [setting()]) -> ok | {error, Why :: binary()}.
+keep(_File, _Settings) ->
+    erlang:nif_error(not_loaded).
+
+%% Reads them, as they were shown, and to be used, with those secrets that the settings of now have for them.
+-spec kept(File :: binary(), Now :: [setting()]) ->
+          none | {ok, [{Key :: binary(), Value :: binary()}], {ok, [setting()]} | {error, Why :: binary()}} | {error, Why :: binary()}.
+kept(_File, _Now) ->
+    erlang:nif_error(not_loaded).
+
+%% For the metrics: whether there are settings that are wrong and not used.
+-spec refused(boolean()) -> ok.
+refused(_Are) ->
+    erlang:nif_error(not_loaded).
+
 %% Checks settings without opening anything. What it shows has no secrets.
 -spec check([setting()]) -> {ok, [{Key :: binary(), Value :: binary()}]} | {error, [Problem :: binary()]}.
 check(_Settings) ->
@@ -164,8 +196,8 @@ close(_Timeout) ->
 hooks() ->
     erlang:nif_error(not_loaded).
 
-%% The producer's state and settings, secrets replaced.
--spec status() -> closed | {open | fatal | spoiled, [{Key :: binary(), Value :: binary()}]}.
+%% The producer's state and settings, secrets replaced. spooling: settings are wrong, records go to the spool.
+-spec status() -> closed | spooling | {open | fatal | spoiled, [{Key :: binary(), Value :: binary()}]}.
 status() ->
     erlang:nif_error(not_loaded).
 

@@ -3,7 +3,7 @@
 -module(emq_plugin_kafka_producer).
 -behaviour(gen_server).
 
--export([start_link/0, close_left_behind/0, suspend/0, reload/0, reload/1, status/0]).
+-export([start_link/0, close_left_behind/0, suspend/0, reload/0, reload/1, refuse/1, status/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([status/0]).
 
@@ -13,18 +13,25 @@
 %% The pause before a producer that failed for good is replaced.
 -define(REOPEN_MS, 5000).
 -define(DEFAULT_SHUTDOWN_MS, 10000).
+%% How soon, and how often, it is looked whether settings that were refused are still what a start would find.
+-define(LOOK_MS, 3000).
 
-%% suspended: a stop has begun, records go to the spool. stopped: no process, no producer. busy: it opens, reloads or closes,
-%% and does not answer meanwhile.
+%% degraded: nothing is forwarded. suspended: a stop has begun, records go to the spool. stopped: no process, no producer. busy: it
+%% opens, reloads or closes, and does not answer meanwhile. records: what becomes of new ones. Problems of running: settings that are
+%% wrong and not used, or a metrics endpoint that is not there.
 -type status() :: #{state := running | degraded | suspended | stopped | busy,
+                    records := forwarded | spooled | dropped | unseen | unknown,
                     problems := [binary()],
                     settings := [{Key :: binary(), Value :: binary()}],
                     since_ms := none | integer(),
                     last_error := none | emq_plugin_kafka_watch:last_error(),
                     alarms := [binary()]}.
 
--record(state, {%% Why there is no producer; none when there is one.
+-record(state, {mode = unloaded :: emq_plugin_kafka_opening:mode(),
+                %% Settings that are wrong and not used.
                 problems = [] :: [binary()],
+                %% When it is looked next whether they are still there; never where only a reload or a start can tell.
+                look_at = never :: never | integer(),
                 %% Whether the application is being stopped.
                 stopping = false :: boolean(),
                 %% Whether a producer that failed for good is about to be replaced.
@@ -41,7 +48,7 @@ start_link() ->
 %% be used now. Called when the application starts, not when this process is restarted.
 -spec close_left_behind() -> ok.
 close_left_behind() ->
-    close_left_behind(loaded()).
+    close_left_behind(emq_plugin_kafka_opening:loaded()).
 
 close_left_behind(ok) -> close();
 close_left_behind({error, _}) -> ok.
@@ -53,7 +60,7 @@ suspend() ->
         gen_server:call(?MODULE, suspend, infinity)
     catch
         %% The process was killed, and so often that the application ends: the producer lives on.
-        exit:{_, {gen_server, call, _}} -> suspend(loaded())
+        exit:{_, {gen_server, call, _}} -> suspend(emq_plugin_kafka_opening:loaded())
     end.
 
 suspend(ok) -> suspended(emq_plugin_kafka_nif:suspend());
@@ -61,25 +68,32 @@ suspend({error, _}) -> ok.
 
 %% Reads the settings again, and uses them from now on. Hooks are called and records taken all the while. On an error
 %% everything is as it was. They are read by the caller. The settings may hold a password, and travel in a fun: a message
-%% that a process had when it crashed is logged.
--spec reload() -> ok | {error, [Problem :: binary()]}.
+%% that a process had when it crashed is logged. Tells what has changed.
+-spec reload() -> {ok, [emq_plugin_kafka_changes:change()]} | {error, [Problem :: binary()]}.
 reload() ->
     read(emq_plugin_kafka_broker:read_settings()).
 
 read({ok, Environment, Keep}) ->
     reloaded(reload(Environment), Keep);
-read({error, _} = Error) ->
+read({error, Problems} = Error) ->
+    ok = refuse(Problems),
     Error.
 
 %% The same with settings that the broker hands over.
--spec reload(emq_plugin_kafka_broker:environment()) -> ok | {error, [Problem :: binary()]}.
+-spec reload(emq_plugin_kafka_broker:environment()) -> {ok, [emq_plugin_kafka_changes:change()]} | {error, [Problem :: binary()]}.
 reload(Environment) ->
     gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity).
 
-reloaded(ok, Keep) ->
-    emq_plugin_kafka_broker:settings_read(Keep);
+reloaded({ok, Changes}, Keep) ->
+    ok = emq_plugin_kafka_broker:settings_read(Keep),
+    {ok, Changes};
 reloaded({error, _} = Error, _Keep) ->
     Error.
+
+%% There are settings that nobody could even read.
+-spec refuse([Problem :: binary()]) -> ok.
+refuse(Problems) ->
+    gen_server:call(?MODULE, {refuse, Problems}, infinity).
 
 -spec status() -> status().
 status() ->
@@ -93,7 +107,7 @@ status() ->
     end.
 
 alone(State, Problems) ->
-    #{state => State, problems => Problems, settings => [], since_ms => none, last_error => none, alarms => []}.
+    #{state => State, records => unknown, problems => Problems, settings => [], since_ms => none, last_error => none, alarms => []}.
 
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
@@ -106,7 +120,7 @@ init([]) ->
 handle_call(status, _From, #state{since = Since, watch = Watch} = State) ->
     {reply, maps:merge(with_doors(answer(State)), #{since_ms => Since, last_error => emq_plugin_kafka_watch:last_error(Watch),
                                         alarms => emq_plugin_kafka_watch:alarms(Watch)}), State};
-handle_call(suspend, _From, #state{problems = []} = State) ->
+handle_call(suspend, _From, #state{mode = Mode} = State) when Mode =:= running; Mode =:= spooling ->
     {reply, suspended(emq_plugin_kafka_nif:suspend()), State#state{stopping = true}};
 handle_call(suspend, _From, State) ->
     {reply, ok, State#state{stopping = true}};
@@ -115,6 +129,8 @@ handle_call({reload, _Environment}, _From, #state{stopping = true} = State) ->
 handle_call({reload, Environment}, _From, State) ->
     {Result, Next} = change(Environment(), State),
     {reply, Result, Next};
+handle_call({refuse, Problems}, _From, State) ->
+    {reply, ok, refused(Problems, State)};
 handle_call(Request, _From, State) ->
     {reply, {error, {unknown_request, Request}}, State}.
 
@@ -125,12 +141,12 @@ handle_cast(_Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info(tick, #state{watch = Watch} = State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
-    Watched = State#state{watch = emq_plugin_kafka_watch:look(degrading(answer(State)), Watch)},
-    {noreply, ticked(Watched)};
+    Watched = State#state{watch = emq_plugin_kafka_watch:look(wrong(answer(State), State), Watch)},
+    {noreply, ticked(mended(now_ms(), Watched))};
 handle_info(reopen, #state{stopping = false} = State) ->
     {noreply, reopen(emq_plugin_kafka_nif:status(), State)};
 %% Kafka refused a batch for the sake of some of its records: the next producer isolates their topic.
-handle_info({emq_plugin_kafka, spoiled}, #state{problems = [], stopping = false} = State) ->
+handle_info({emq_plugin_kafka, spoiled}, #state{mode = running, stopping = false} = State) ->
     {noreply, replace_failed(emq_plugin_kafka_nif:status(), State)};
 handle_info(_Message, State) ->
     {noreply, State}.
@@ -140,84 +156,117 @@ terminate(_Reason, #state{watch = Watch} = State) ->
     ok = closed_at_end(State),
     emq_plugin_kafka_watch:stop(Watch).
 
-closed_at_end(#state{problems = []}) -> close();
-closed_at_end(_Degraded) -> ok.
+closed_at_end(#state{mode = unloaded}) -> ok;
+closed_at_end(_Loaded) -> close().
 
-ticked(#state{problems = []} = State) -> replace_failed(emq_plugin_kafka_nif:status(), State);
+ticked(#state{mode = running} = State) -> replace_failed(emq_plugin_kafka_nif:status(), State);
 ticked(Degraded) -> Degraded.
 
 %% Opening and closing.
 
 open(State) ->
-    Opened = prepared(emq_plugin_kafka_broker:prepare()),
-    ok = log_problems(Opened),
-    opened(Opened, State).
+    {Mode, Problems, Changes} = emq_plugin_kafka_opening:start(),
+    ok = tell_changes(Changes),
+    opened(Mode, Problems, look_at(emq_plugin_kafka_broker:starts_from_file()), State).
 
-%% Not every broker has set the environment by now.
-prepared(ok) -> open_with(loaded(), application:get_all_env(?APP));
-prepared({error, _} = Error) -> Error.
+opened(running, Problems, LookAt, #state{watch = Watch} = State) ->
+    Open = State#state{mode = running, since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)},
+    told(Problems, "; until this is mended, the last settings that worked are in use", LookAt, Open);
+opened(Mode, Problems, LookAt, #state{watch = Watch} = State) ->
+    told(Problems, [", and until this is mended ", degraded(Mode)], LookAt, State#state{mode = Mode, watch = counted(Mode, Watch)}).
 
-open_with(ok, Environment) ->
-    emq_plugin_kafka_settings:use(Environment, fun(Settings) -> emq_plugin_kafka_nif:open(Settings, node_name()) end);
-open_with({error, Problem}, _Environment) ->
-    {error, [Problem]}.
+%% What is dropped is told, too.
+counted(unloaded, Watch) -> Watch;
+counted(_Loaded, Watch) -> emq_plugin_kafka_watch:opened(Watch).
 
-log_problems({error, Problems}) ->
-    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("nothing is forwarded: ~ts", [Problem]) end, Problems);
-log_problems(_Open) -> ok.
+degraded(spooling) -> "nothing is forwarded: records go to the spool";
+degraded(counting) -> "nothing is forwarded: records are dropped and counted (dropped.degraded)";
+degraded(unloaded) -> "nothing is forwarded, nor counted".
 
-%% An earlier process of this one's place crashed; its producer, and what is queued in it, lives on.
-opened(already_open, State) ->
-    opened(ok, State);
-opened(ok, State) ->
-    State#state{problems = [], since = erlang:system_time(millisecond),
-                watch = emq_plugin_kafka_watch:opened(State#state.watch)};
-opened({error, Problems}, State) ->
-    State#state{problems = Problems, watch = emq_plugin_kafka_watch:failed(Problems, State#state.watch)}.
+%% In the log, in the status, as an alarm, and in the metrics.
+told(Problems, Instead, LookAt, #state{watch = Watch} = State) ->
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts~ts", [Problem, Instead]) end, Problems),
+    told(State#state{problems = Problems, look_at = LookAt, watch = emq_plugin_kafka_watch:failed(Problems, Watch)}).
+
+told(#state{mode = unloaded} = State) ->
+    State;
+told(#state{problems = Problems} = State) ->
+    ok = emq_plugin_kafka_nif:refused(Problems =/= []),
+    State.
+
+look_at(true) -> now_ms() + ?LOOK_MS;
+look_at(false) -> never.
+
+tell_changes([]) -> ok;
+tell_changes(Changes) ->
+    emq_plugin_kafka_log:error("settings changed: ~ts", [lists:join("; ", [emq_plugin_kafka_changes:line(C) || C <- Changes])]).
 
 %% The hooks of new rules come before the rules, those of old ones go after them.
-change(Environment, #state{problems = []} = State) ->
-    ok = emq_plugin_kafka_hooks:register_all(),
-    Reload = fun(Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()) end,
-    Result = changed(emq_plugin_kafka_settings:use(Environment, Reload), Environment),
-    ok = emq_plugin_kafka_hooks:unregister_unneeded(),
-    {Result, told_anew(Result, State)};
-%% The settings that it was started with were wrong.
-change(Environment, State) ->
-    started(changed(open_with(loaded(), Environment), Environment), State).
+change(Environment, #state{mode = Mode} = State) ->
+    ok = hooks_before(Mode),
+    Result = emq_plugin_kafka_opening:change(Environment, Mode),
+    {Answer, Next} = changed(Result, State),
+    ok = hooks_after(Mode, Next),
+    {Answer, Next}.
 
-told_anew(ok, #state{watch = Watch} = State) -> State#state{watch = emq_plugin_kafka_watch:reloaded(Watch)};
-told_anew({error, _}, State) -> State.
+hooks_before(unloaded) -> ok;
+hooks_before(_Loaded) -> emq_plugin_kafka_hooks:register_all().
 
-started(ok, State) ->
-    ok = emq_plugin_kafka_hooks:register(),
-    {ok, opened(ok, State)};
-started({error, _} = Error, State) ->
-    {Error, State}.
+hooks_after(_Mode, #state{mode = unloaded}) -> ok;
+hooks_after(unloaded, _Loaded) -> emq_plugin_kafka_hooks:register();
+hooks_after(_Loaded, _StillLoaded) -> emq_plugin_kafka_hooks:unregister_unneeded().
 
-changed(ok, Environment) ->
-    ok = emq_plugin_kafka_settings:replace(Environment),
-    emq_plugin_kafka_log:log(info, "the settings were read again", []);
-changed({error, _} = Error, _Environment) ->
-    Error.
+changed({ok, {running, [], Changes}}, #state{mode = Before} = State) ->
+    ok = emq_plugin_kafka_log:log(info, "the settings were read again", []),
+    ok = tell_changes(Changes),
+    ok = tell_mended(State),
+    {{ok, Changes}, told(in_force(Before, State#state{mode = running, problems = [], look_at = never}))};
+changed({error, Problems, {running, _Problems, []}}, State) ->
+    {{error, Problems}, refused(Problems, State)};
+changed({error, Problems, {Mode, AllProblems, []}}, State) ->
+    {{error, Problems}, opened(Mode, AllProblems, look_at(true), State)}.
 
-node_name() ->
-    atom_to_binary(node(), utf8).
+in_force(running, #state{watch = Watch} = State) ->
+    State#state{watch = emq_plugin_kafka_watch:reloaded(Watch)};
+in_force(_Degraded, #state{watch = Watch} = State) ->
+    State#state{since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)}.
 
-%% The library is loaded with the module where that is possible; here its failure gets its words.
-loaded() ->
-    loaded(emq_plugin_kafka_nif:load()).
+tell_mended(#state{problems = []}) -> ok;
+tell_mended(#state{problems = [_ | _]}) -> emq_plugin_kafka_log:error("the settings are right again, and in use", []).
 
-loaded(ok) -> of_this_version();
-loaded({error, {reload, _}}) -> of_this_version();
-loaded({error, {_Reason, Text}}) -> {error, emq_plugin_kafka_library:explain(emq_plugin_kafka_nif:library() ++ ".so", Text)}.
+%% What is in force goes on. A degraded plugin has problems of its own.
+refused(Problems, #state{mode = running} = State) ->
+    told(Problems, "; until this is mended, the last settings that worked are in use", look_at(true), State);
+refused(Problems, #state{mode = Mode} = State) ->
+    told(Problems, [", and until this is mended ", degraded(Mode)], look_at(true), State).
 
-of_this_version() ->
-    #{version := Library} = emq_plugin_kafka_nif:build(),
-    emq_plugin_kafka_library:of_version(Library, application:get_key(?APP, vsn)).
+%% Settings that were refused may be gone, without a reload: a broker that asks before it saves has not saved them, or somebody has
+%% put back what was there. A look at what a start would find tells.
+mended(Now, #state{mode = running, problems = [_ | _], look_at = At} = State) when is_integer(At), Now >= At ->
+    mended_by(emq_plugin_kafka_broker:read_settings(), State);
+mended(_Now, State) ->
+    State.
+
+mended_by({ok, Environment, _Keep}, State) ->
+    gone(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:preview/1), State);
+mended_by({error, _}, State) ->
+    State#state{look_at = look_at(true)}.
+
+gone({ok, Shown}, State) -> gone_by(emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown), State);
+gone({error, _}, State) -> State#state{look_at = look_at(true)}.
+
+gone_by([], State) ->
+    ok = tell_mended(State),
+    told(State#state{problems = [], look_at = never});
+gone_by([_ | _], State) ->
+    State#state{look_at = look_at(true)}.
 
 close() ->
-    closed(emq_plugin_kafka_nif:close(application:get_env(?APP, shutdown_timeout, ?DEFAULT_SHUTDOWN_MS))).
+    closed(emq_plugin_kafka_nif:close(shutdown_ms(application:get_env(?APP, shutdown_timeout)))).
+
+%% It may be what is wrong.
+shutdown_ms({ok, Milliseconds}) when is_integer(Milliseconds), Milliseconds >= 0 -> Milliseconds;
+shutdown_ms(_NoneOrWrong) -> ?DEFAULT_SHUTDOWN_MS.
 
 closed({ok, #{given_up := GivenUp, spooled := Spooled}}) ->
     ok = gave_up(GivenUp),
@@ -261,23 +310,31 @@ reopened({error, Problems}, State) ->
     _ = erlang:send_after(?REOPEN_MS, self(), reopen),
     State.
 
-answer(#state{problems = []} = State) -> open_status(emq_plugin_kafka_nif:status(), State);
-answer(#state{problems = Problems}) -> #{state => degraded, problems => Problems, settings => []}.
+answer(#state{mode = running} = State) -> open_status(emq_plugin_kafka_nif:status(), State);
+answer(#state{mode = Mode, problems = Problems}) -> #{state => degraded, records => records(Mode), problems => Problems, settings => []}.
 
-%% Why nothing is forwarded.
-degrading(#{state := degraded, problems := Problems}) -> Problems;
-degrading(#{state := _}) -> [].
+records(spooling) -> spooled;
+records(counting) -> dropped;
+records(unloaded) -> unseen.
+
+%% Why nothing is forwarded, and what is not used.
+wrong(#{state := degraded, problems := Problems}, _State) -> #{problems => Problems, refused => []};
+wrong(#{state := _}, #state{problems = Refused}) -> #{problems => [], refused => Refused}.
 
 open_status({fatal, Settings}, _State) ->
-    #{state => degraded, problems => [<<"librdkafka has given up this producer; a new one will be opened">>], settings => Settings};
+    #{state => degraded, records => forwarded, problems => [<<"librdkafka has given up this producer; a new one will be opened">>],
+      settings => Settings};
 open_status({spoiled, Settings}, State) ->
     open_status({open, Settings}, State);
 open_status({open, Settings}, #state{stopping = true}) ->
-    #{state => suspended, problems => [], settings => Settings};
-open_status({open, Settings}, _State) ->
-    #{state => running, problems => unwatched(emq_plugin_kafka_nif:listening()), settings => Settings};
+    #{state => suspended, records => spooled, problems => [], settings => Settings};
+open_status({open, Settings}, #state{problems = Refused}) ->
+    #{state => running, records => forwarded, problems => [not_used(Problem) || Problem <- Refused] ++ unwatched(emq_plugin_kafka_nif:listening()),
+      settings => Settings};
 open_status(closed, _State) ->
-    #{state => stopped, problems => [], settings => []}.
+    #{state => stopped, records => unknown, problems => [], settings => []}.
+
+not_used(Problem) -> <<Problem/binary, "; until this is mended, the last settings that worked are in use">>.
 
 %% Looked for when somebody asks, not each second: it reads a file.
 with_doors(#{state := running, problems := Problems} = Answer) -> Answer#{problems := Problems ++ emq_plugin_kafka_doors:problems()};
@@ -286,3 +343,6 @@ with_doors(Answer) -> Answer.
 %% Records are forwarded all the same.
 unwatched({error, Problem}) -> [Problem];
 unwatched(_OffOrAt) -> [].
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

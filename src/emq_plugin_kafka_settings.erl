@@ -2,9 +2,10 @@
 %% which events it has.
 -module(emq_plugin_kafka_settings).
 
--export([of_environment/1, use/2, replace/1]).
+-export([of_environment/1, readable/1, use/2, replace/1]).
 
 -define(APP, emq_plugin_kafka).
+-define(NO_TEXT, <<"no text", 0>>).
 
 %% Gives an environment, as settings, to a function of the library. Settings that are no text make an exception, whose stack would
 %% show them all, passwords too. Every text of the library names settings as this broker's operators write them.
@@ -44,6 +45,25 @@ replace(Environment) ->
 of_environment(Env) ->
     lists:append([setting(Name, Value) || {Name, Value} <- Env]).
 
+%% The same of an environment of which some may be no text: that is something that no setting takes. A name may be one that no
+%% setting has.
+-spec readable([{atom() | binary(), term()}]) -> [emq_plugin_kafka_nif:setting()].
+readable(Env) ->
+    [{utf8(Name), utf8(Value)} || Entry <- Env, {Name, Value} <- readable_setting(Entry)].
+
+readable_setting({Name, Value}) ->
+    try
+        setting(Name, Value)
+    catch
+        error:_ -> [{text(Name), ?NO_TEXT}]
+    end.
+
+utf8(Bytes) when is_binary(Bytes) -> utf8(unicode:characters_to_binary(Bytes), Bytes);
+utf8(_NoBytes) -> ?NO_TEXT.
+
+utf8(Text, _Bytes) when is_binary(Text) -> Text;
+utf8(_NoUtf8, Bytes) -> unicode:characters_to_binary(Bytes, latin1).
+
 %% OTP's own key, in every application's environment.
 setting(included_applications, _) ->
     [];
@@ -56,7 +76,7 @@ setting(hooks, Rules) when is_list(Rules) ->
 setting(dead_letter_topic, "") ->
     [];
 setting(Name, Value) ->
-    [{atom_to_binary(Name, utf8), text(Value)}].
+    [{text(Name), text(Value)}].
 
 named(Prefix, {Name, Value}) -> {<<Prefix/binary, (text(Name))/binary>>, text(Value)};
 named(Prefix, Other) -> {Prefix, text(Other)}.

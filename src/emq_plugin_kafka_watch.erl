@@ -39,15 +39,16 @@ unseen(Watch, _Stats) -> Watch.
 reloaded(#watch{report = none} = Watch) -> Watch;
 reloaded(#watch{report = Report} = Watch) -> Watch#watch{report = emq_plugin_kafka_report:reloaded(Report)}.
 
-%% None could be opened.
+%% None could be opened, or settings are not used.
 -spec failed([binary()], watch()) -> watch().
 failed(Problems, Watch) ->
     lists:foldl(fun failure/2, Watch, Problems).
 
--spec look(Problems :: [binary()], watch()) -> watch().
-look(Problems, #watch{report = none} = Watch) ->
-    alarm(#{problems => Problems, stats => none, broker_up => unknown, failing => false, linger_ms => 0}, Watch);
-look(Problems, Watch) ->
+%% problems: why nothing is forwarded. refused: settings that are wrong and not used.
+-spec look(#{problems := [binary()], refused := [binary()]}, watch()) -> watch().
+look(Wrong, #watch{report = none} = Watch) ->
+    alarm(Wrong#{stats => none, broker_up => unknown, failing => false, linger_ms => 0}, Watch);
+look(Wrong, Watch) ->
     Notices = emq_plugin_kafka_nif:take_notices(),
     Stats = emq_plugin_kafka_nif:stats(),
     #watch{report = Report, places = Places, unseen = Before} = Located = located(lost(Stats), Watch),
@@ -56,8 +57,8 @@ look(Problems, Watch) ->
     Errors = emq_plugin_kafka_report:failures(Notices),
     #watch{alarms = Alarms} = Remembered = lists:foldl(fun failure/2, Located#watch{report = NextReport}, Errors),
     #{linger_ms := Linger, spool_room := Room} = emq_plugin_kafka_nif:about(),
-    alarm(#{problems => Problems, stats => Stats, spool_room => Room, unseen => maps:get(unseen, Stats) - Before, failing => Errors =/= [], linger_ms => Linger,
-            broker_up => broker_up(Errors =/= [] orelse emq_plugin_kafka_alarms:doubts_brokers(Alarms))}, Remembered).
+    alarm(Wrong#{stats => Stats, spool_room => Room, unseen => maps:get(unseen, Stats) - Before, failing => Errors =/= [], linger_ms => Linger,
+                 broker_up => broker_up(Errors =/= [] orelse emq_plugin_kafka_alarms:doubts_brokers(Alarms))}, Remembered).
 
 lost(#{dropped := Dropped, failed := Failed}) ->
     Dropped + Failed.

@@ -103,6 +103,7 @@ a_second_node_with_the_same_spool_starts_degraded(Config) ->
     [First, Second, _] = nodes_of(Config),
     Spool = filename:join(home(First), "data/" ++ atom_to_list(?FUNCTION_NAME)),
     ok = rpc(Second, application, stop, [?APP]),
+    ok = live_plugin:forget(Second),
     ok = rpc(Second, application, set_env, [?APP, spool_dir, Spool]),
     ok = rpc(Second, application, start, [?APP]),
     ok = degraded(Second),

@@ -266,19 +266,23 @@ the_dashboard_changes_the_topic_and_nothing_else(Config) ->
 refused_properties_are_refused_in_the_dashboard_too(Config) ->
     Field = {<<"emq.plugin.kafka.rdkafka.plugin.library.paths">>, <<"/tmp/evil.so">>},
     ok = put_config(Config, [Field | get_config(Config)]),
-    ok = degraded(Config),
+    ok = running(Config),
     #{problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
-    ?assertMatch({match, _}, re:run(Problem, "emq.plugin.kafka.rdkafka.plugin.library.paths: .*not allowed")),
+    ?assertMatch({match, _}, re:run(Problem, "emq.plugin.kafka.rdkafka.plugin.library.paths: .*not allowed.*last settings that worked")),
     ok = rpc(Config, application, set_env, [?APP, rdkafka, [{"client.id", "suite#1"}]]).
 
 a_wrong_setting_starts_degraded_and_says_so(Config) ->
     ok = rpc(Config, application, stop, [?APP]),
+    ok = live_plugin:forget(Config),
     ok = rpc(Config, application, set_env, [?APP, topic, "no/topic"]),
     ok = rpc(Config, application, start, [?APP]),
     #{state := degraded, problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
     ?assertMatch({match, _}, re:run(Problem, "emq.plugin.kafka.topic: .*'/'")),
-    ?assertEqual([], registered(Config)),
+    ?assert(lists:member('message.publish', registered(Config))),
+    Degraded = fun() -> maps:get(degraded, maps:get(dropped_by, rpc(Config, emq_plugin_kafka, stats, []))) end,
+    Before = Degraded(),
     publish_one(Config, <<"degraded">>),
+    ?assert(Degraded() > Before),
     ok = logged(Config, "emq.plugin.kafka.topic: .*'/'").
 
 hooks() ->

@@ -5,7 +5,7 @@
 
 %% What is seen when all is well.
 well() ->
-    #{problems => [], stats => stats(#{}), spool_room => room(0), broker_up => true, failing => false, linger_ms => 5,
+    #{problems => [], refused => [], stats => stats(#{}), spool_room => room(0), broker_up => true, failing => false, linger_ms => 5,
       control => <<"emqttd_ctl">>}.
 
 stats(Changes) ->
@@ -32,13 +32,19 @@ all_is_well_test() ->
     ?assertEqual({[], []}, {Done, emq_plugin_kafka_alarms:raised(Alarms)}).
 
 a_degraded_plugin_is_told_at_once_and_until_it_is_mended_test() ->
-    Degraded = #{problems => [<<"topic: wrong">>], stats => none, broker_up => unknown, failing => false, linger_ms => 0,
+    Degraded = #{problems => [<<"topic: wrong">>], refused => [], stats => none, broker_up => unknown, failing => false, linger_ms => 0,
                  control => <<"emqttd_ctl">>},
     {Raised, A} = seconds(0, 100, Degraded, emq_plugin_kafka_alarms:new()),
     ?assertEqual([{0, {raise, <<"degraded">>}}], Raised),
     ?assertEqual([<<"degraded">>], emq_plugin_kafka_alarms:raised(A)),
     {Cleared, _} = seconds(101, 200, well(), A),
     ?assertEqual([{101, {clear, <<"degraded">>}}], Cleared).
+
+settings_that_are_not_used_are_told_at_once_and_until_they_are_mended_test() ->
+    {Raised, A} = seconds(6, 100, (well())#{refused := [<<"topic: wrong">>]}, looked()),
+    ?assertEqual([{6, {raise, <<"settings">>}}], Raised),
+    {Cleared, _} = seconds(101, 200, well(), A),
+    ?assertEqual([{101, {clear, <<"settings">>}}], Cleared).
 
 records_that_are_not_settled_mean_that_kafka_is_away_test() ->
     Stuck = (well())#{stats := stats(#{accepted => 13, queued => 3}), broker_up := unknown},
@@ -99,7 +105,7 @@ lost_records_are_told_at_the_first_and_until_a_quiet_minute_test() ->
 
 %% EMQ's encoder would crash on it, and all alarms of the broker with it.
 a_summary_is_always_text_test() ->
-    Degraded = #{problems => [<<"caf", 16#e9, 0>>], stats => none, broker_up => unknown, failing => false, linger_ms => 0,
+    Degraded = #{problems => [<<"caf", 16#e9, 0>>], refused => [], stats => none, broker_up => unknown, failing => false, linger_ms => 0,
                  control => <<"emqttd_ctl">>},
     {[{raise, #{summary := Summary}}], _} = emq_plugin_kafka_alarms:next(0, Degraded, emq_plugin_kafka_alarms:new()),
     ?assertEqual(<<"caf??">>, Summary).

@@ -145,11 +145,12 @@ a_test_tells_what_kafka_does_not_allow(Config) ->
 %% The settings are right, the spool is not.
 a_test_works_while_the_plugin_is_degraded(Config) ->
     ok = rpc(Config, application, stop, [?APP]),
+    ok = live_plugin:forget(Config),
     ok = rpc(Config, application, set_env, [?APP, spool_dir, "/proc/nowhere"]),
     ok = rpc(Config, application, start, [?APP]),
     ok = degraded(Config),
     {1, Status} = ctl(Config, ["status"]),
-    ?assertMatch({match, _}, re:run(Status, "^state +: degraded\nproblem +: emq.plugin.kafka.spool.dir")),
+    ?assertMatch({match, _}, re:run(Status, "^state +: degraded\nrecords +: are dropped and counted .*\nproblem +: emq.plugin.kafka.spool.dir")),
     {0, _} = ctl(Config, ["test"]),
     {1, Flush} = ctl(Config, ["flush"]),
     ?assertMatch({match, _}, re:run(Flush, "^not flushed: the plugin is not running")),
@@ -232,6 +233,7 @@ alarms_come_and_go_with_kafka(Config) ->
 
 a_degraded_plugin_raises_an_alarm(Config) ->
     ok = rpc(Config, application, stop, [?APP]),
+    ok = live_plugin:forget(Config),
     ok = rpc(Config, application, set_env, [?APP, topic, "no/topic"]),
     ok = rpc(Config, application, start, [?APP]),
     ok = raised(Config, <<"degraded">>),
@@ -254,6 +256,7 @@ lost_records_raise_an_alarm_and_are_logged(Config) ->
 
 a_broker_without_alarms_is_none_the_worse(Config) ->
     ok = rpc(Config, application, stop, [?APP]),
+    ok = live_plugin:forget(Config),
     ok = rpc(Config, supervisor, terminate_child, [emqttd_sup, emqttd_alarm]),
     ok = rpc(Config, application, set_env, [?APP, topic, "no/topic"]),
     ok = rpc(Config, application, start, [?APP]),
@@ -293,7 +296,8 @@ nothing_is_printed_by_the_broker(Config) ->
 %% Reloads a conf for a topic of the cluster, with these settings changed: with a login, unless they say otherwise.
 configure(Config, Settings) ->
     ok = conf(Config, "mqtt", login(proplists:get_value("security.protocol", Settings, "sasl_plaintext")) ++ Settings),
-    rpc(Config, emq_plugin_kafka_producer, reload, []).
+    {ok, _Changes} = rpc(Config, emq_plugin_kafka_producer, reload, []),
+    ok.
 
 login("sasl_" ++ _ = Protocol) ->
     [{"server", address(string:uppercase(Protocol))}, {"security.protocol", Protocol}, {"sasl.mechanism", "SCRAM-SHA-256"},

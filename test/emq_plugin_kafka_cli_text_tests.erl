@@ -35,6 +35,16 @@ a_status_without_the_library_is_shown_test() ->
     Text = format(status, maps:merge(status(), Nothing)),
     ?assertMatch({match, _}, re:run(Text, "(?m)^records spooled +: unknown$")).
 
+what_becomes_of_records_is_told_where_they_are_not_sent_test() ->
+    ?assertEqual(nomatch, re:run(format(status, (status())#{records => forwarded}), "(?m)^records +:")),
+    [?assertMatch({Records, {match, _}}, {Records, re:run(format(status, (status())#{records => Records}), "(?m)^records +: " ++ Words)})
+     || {Records, Words} <- [{spooled, "go to the spool$"}, {dropped, "are dropped and counted"}, {unseen, "are not seen$"}]].
+
+a_reload_tells_what_has_changed_test() ->
+    Changes = [#{key => <<"server">>, old => <<"kafka1:9092">>, new => <<"127.0.0.1:9092">>, note => default}],
+    ?assertEqual(<<"reloaded:\nserver: kafka1:9092 -> 127.0.0.1:9092 (default)\n">>, format(reload, #{ok => true, changes => Changes})),
+    ?assertEqual(<<"reloaded, nothing has changed\n">>, format(reload, #{ok => true, changes => []})).
+
 rules_are_in_columns_test() ->
     Rule = fun(Event, Name) -> #{event => Event, name => Name, matched => 12, dropped => 0, definition => <<"{}">>} end,
     ?assertEqual(<<"event             name   matched  dropped  definition\n"

@@ -12,7 +12,9 @@
          a_stop_hands_its_backlog_to_the_spool/1, a_spool_of_a_newer_plugin_is_left_alone/1,
          a_save_in_the_dashboard_loses_only_what_no_hook_saw/1, a_reload_loses_and_reorders_nothing/1,
          a_reload_changes_rules_and_hooks/1, a_wrong_reload_changes_nothing/1, a_reload_mends_a_degraded_start/1,
-         wrong_settings_start_degraded_with_their_keys/1, the_commands_are_there_while_the_plugin_runs/1]).
+         wrong_settings_start_degraded_with_their_keys/1, a_first_start_with_a_wrong_server_keeps_records_until_it_is_mended/1,
+         a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe/1,
+         a_start_with_wrong_settings_goes_on_with_the_last_ones/1, a_reload_tells_what_has_changed/1, the_commands_are_there_while_the_plugin_runs/1]).
 
 -import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
                       publishers/2, stopped/1, get_config/1, put_config/2]).
@@ -33,7 +35,9 @@ all() ->
      a_spool_of_a_newer_plugin_is_left_alone,
      a_save_in_the_dashboard_loses_only_what_no_hook_saw, a_reload_loses_and_reorders_nothing,
      a_reload_changes_rules_and_hooks, a_wrong_reload_changes_nothing, a_reload_mends_a_degraded_start,
-     wrong_settings_start_degraded_with_their_keys, the_commands_are_there_while_the_plugin_runs].
+     wrong_settings_start_degraded_with_their_keys, a_first_start_with_a_wrong_server_keeps_records_until_it_is_mended,
+     a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe, a_start_with_wrong_settings_goes_on_with_the_last_ones,
+     a_reload_tells_what_has_changed, the_commands_are_there_while_the_plugin_runs].
 
 init_per_suite(Config) ->
     live_plugin:start([], [{unread, kafka_reader:new_topic("unread")} | Config]).
@@ -55,7 +59,8 @@ topic_for(false, Case, _Config) -> kafka_reader:new_topic(Case).
 unread() ->
     [sync_ends_the_connection_while_kafka_is_down, a_rule_has_its_own_mode, a_stop_answers_those_who_wait,
      what_does_not_wait_is_acknowledged_at_once, a_reload_changes_rules_and_hooks,
-     wrong_settings_start_degraded_with_their_keys, the_commands_are_there_while_the_plugin_runs].
+     wrong_settings_start_degraded_with_their_keys, a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe,
+     a_reload_tells_what_has_changed, the_commands_are_there_while_the_plugin_runs].
 
 %% Whatever a case did: Kafka gets what it left, every record has one outcome, no callback raised, no message was left to a
 %% process of EMQ's.
@@ -243,13 +248,16 @@ a_spool_of_a_newer_plugin_is_left_alone(Config) ->
     #{problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
     ?assertMatch({Problem, {match, _}},
                  {Problem, re:run(Problem, ["/", filename:basename(Segment), " has format version 2, and this one reads version 1"])}),
-    ok = mqtt_client:publish(Client, <<"t">>, <<"unseen">>, 1),
+    %% Nobody can keep it: it is not acknowledged.
+    ?assertEqual({error, closed}, mqtt_client:publish(Client, <<"t">>, <<"11">>, 1)),
+    ok = mqtt_client:close(Client),
     ok = rpc(Config, application, stop, [?APP]),
     ?assertEqual(Before, contents(Spool)),
     ok = set_version(Segment, 1),
     ok = set_and_restart(Config, [{server, kafka_reader:bootstrap()}]),
-    ok = mqtt_client:publish(Client, <<"t">>, <<"11">>, 1),
-    ok = mqtt_client:disconnect(Client),
+    {ok, Again, 0} = connect(Config, #{client_id => <<"newer">>}),
+    ok = mqtt_client:publish(Again, <<"t">>, <<"11">>, 1),
+    ok = mqtt_client:disconnect(Again),
     ?assertEqual(#{<<"newer">> => lists:seq(1, 11)}, numbers(kafka_reader:records(topic(Config), 11))).
 
 set_version(Segment, Version) ->
@@ -287,9 +295,9 @@ a_save_in_the_dashboard_loses_only_what_no_hook_saw(Config) ->
 
 %% Nothing that was acknowledged is missing, nothing came twice, each client's messages are in their order.
 a_reload_loses_and_reorders_nothing(Config) ->
-    Command = fun() -> {0, "reloaded\n"} = ctl(Config, ["reload"]), ok end,
+    Command = fun() -> {0, "reloaded:\ncompression: gzip -> lz4 (default)\n"} = ctl(Config, ["reload"]), ok end,
     %% The same without the time that it takes to start the command.
-    Call = fun() -> rpc(Config, emq_plugin_kafka_producer, reload, []) end,
+    Call = fun() -> {ok, _Changes} = rpc(Config, emq_plugin_kafka_producer, reload, []), ok end,
     Clients = publishers(Config, ?CLIENTS),
     #{dropped := Dropped} = stats(Config),
     [begin
@@ -330,6 +338,9 @@ a_wrong_reload_changes_nothing(Config) ->
          ok = conf(Config, topic(Config), [{Key, Value} | rules() ++ spool(Config)]),
          {1, Output} = ctl(Config, ["reload"]),
          ?assertMatch({Key, {match, _}}, {Key, re:run(Output, "emq.plugin.kafka." ++ Key)}),
+         #{problems := [_ | _] = Problems} = rpc(Config, emq_plugin_kafka, status, []),
+         ?assertMatch({Key, {match, _}}, {Key, re:run(iolist_to_binary(Problems), "emq.plugin.kafka." ++ Key)}),
+         {1, _} = ctl(Config, ["status"]),
          ?assertEqual(Before, {env(Config), hooks(Config), kept(Config), get_config(Config)}),
          ok = mqtt_client:publish(Client, <<"t">>, <<"1">>, 1)
      end || {Key, Value} <- [{"produce", "later"}, {"colour", "red"}, {"produce.timeout", "1h"},
@@ -337,20 +348,24 @@ a_wrong_reload_changes_nothing(Config) ->
     ok = standin_broker:plugin_conf(home(Config), ?APP, "nonsense\n"),
     {1, Nonsense} = ctl(Config, ["reload"]),
     ?assertMatch({match, _}, re:run(Nonsense, "line 1")),
+    ok = conf(Config, topic(Config), rules() ++ spool(Config)),
+    {0, _} = ctl(Config, ["reload"]),
+    {0, _} = ctl(Config, ["status"]),
     ok = mqtt_client:disconnect(Client),
     ?assertEqual(#{<<"wrong">> => [1, 1, 1, 1, 1]}, numbers(kafka_reader:records(topic(Config), 5))).
 
-%% Of the status, what is no event.
+%% Of the status, what is neither an event nor about settings that are not used.
 kept(Config) ->
-    maps:with([state, problems, settings, config_hash, since_ms], rpc(Config, emq_plugin_kafka, status, [])).
+    maps:with([state, settings, config_hash, since_ms], rpc(Config, emq_plugin_kafka, status, [])).
 
 wrong_settings_start_degraded_with_their_keys(Config) ->
     [begin
+         ok = live_plugin:forget(Config),
          ok = stop_set_start(Config, [{Name, Value}]),
          ok = degraded(Config),
          #{problems := Problems} = rpc(Config, emq_plugin_kafka, status, []),
          ?assertMatch({Key, {match, _}}, {Key, re:run(iolist_to_binary(Problems), "emq.plugin.kafka." ++ Key ++ ": ")}),
-         ?assertEqual([], hooks(Config)),
+         ?assertEqual(['message.publish'], hooks(Config)),
          ok = stop_set_start(Config, defaults(Config))
      end || {Name, Key, Value} <- [{produce, "produce", later}, {produce_timeout, "produce.timeout", 600001},
                                    {produce_max_waiters, "produce.max_waiters", 0}, {on_failure, "on_failure", panic},
@@ -361,6 +376,7 @@ wrong_settings_start_degraded_with_their_keys(Config) ->
     ok = running(Config).
 
 a_reload_mends_a_degraded_start(Config) ->
+    ok = live_plugin:forget(Config),
     ok = stop_set_start(Config, [{produce, later}]),
     ok = degraded(Config),
     {1, Status} = ctl(Config, ["status"]),
@@ -375,6 +391,102 @@ a_reload_mends_a_degraded_start(Config) ->
     ok = mqtt_client:publish(Client, <<"t">>, <<"1">>, 1),
     ok = mqtt_client:disconnect(Client),
     ?assertEqual(#{<<"mended">> => [1]}, numbers(kafka_reader:records(topic(Config), 1))).
+
+%% Records of it can be made and kept: acknowledged is what the disk has.
+a_first_start_with_a_wrong_server_keeps_records_until_it_is_mended(Config) ->
+    ok = live_plugin:forget(Config),
+    ok = stop_set_start(Config, [{server, "kafka1:no"}, {produce, durable}]),
+    ok = degraded(Config),
+    {1, Status} = ctl(Config, ["status"]),
+    ?assertMatch({match, _}, re:run(Status, "records +: go to the spool\nproblem +: emq.plugin.kafka.server: ")),
+    #{spooled := Before} = stats(Config),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"kept">>}),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(1, 50)],
+    ?assertMatch(#{spooled := Spooled} when Spooled =:= Before + 50, stats(Config)),
+    %% What is acknowledged is there after a crash, too.
+    ok = rpc(Config, application, stop, [?APP]),
+    ok = rpc(Config, application, start, [?APP]),
+    ok = degraded(Config),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(51, 100)],
+    ok = conf(Config, topic(Config), [{"produce", "durable"} | rules() ++ spool(Config)]),
+    {0, _} = ctl(Config, ["reload"]),
+    ok = running(Config),
+    [ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1) || N <- lists:seq(101, 150)],
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"kept">> => lists:seq(1, 150)}, numbers(kafka_reader:records(topic(Config), 150))).
+
+%% No record of it can be made.
+a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe(Config) ->
+    ok = live_plugin:forget(Config),
+    Rules = [{"message.publish.safe", "{\"filter\": \"safe/#\", \"produce\": \"durable\"}"}, {"message.publish.other", "{\"filter\": \"other/#\"}"}],
+    ok = stop_set_start(Config, [{topic, "bad topic!"}, {hooks, Rules}]),
+    ok = degraded(Config),
+    #{dropped_by := #{degraded := Before}, disconnected := Disconnected} = stats(Config),
+    [begin
+         {ok, Safe, 0} = connect(Config, #{client_id => <<"safe">>}),
+         ?assertEqual({error, closed}, mqtt_client:publish(Safe, <<"safe/1">>, <<"1">>, 1)),
+         ok = mqtt_client:close(Safe)
+     end || _ <- [1, 2]],
+    {ok, Other, 0} = connect(Config, #{client_id => <<"other">>}),
+    [ok = mqtt_client:publish(Other, Topic, <<"1">>, QoS) || {Topic, QoS} <- [{<<"other/1">>, 1}, {<<"safe/1">>, 2}, {<<"none">>, 1}]],
+    ok = mqtt_client:disconnect(Other),
+    ?assertMatch(#{dropped_by := #{degraded := Now}, disconnected := NowDisconnected}
+                     when Now =:= Before + 4 andalso NowDisconnected =:= Disconnected + 2, stats(Config)),
+    ?assertMatch([#{name := <<"safe">>, matched := 3, dropped := 3}, #{name := <<"other">>, matched := 1, dropped := 1}],
+                 rpc(Config, emq_plugin_kafka_nif, rules, [])),
+    {1, Status} = ctl(Config, ["status"]),
+    ?assertMatch({match, _}, re:run(Status, "records +: are dropped and counted \\(dropped.degraded\\)")),
+    ok = logged(Config, "records lost: dropped.degraded").
+
+%% Also where the spool's directory is what is wrong, and after a kill of the process.
+a_start_with_wrong_settings_goes_on_with_the_last_ones(Config) ->
+    ok = set_and_restart(Config, [{produce, durable}]),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"last">>}),
+    [begin
+         ok = stop_set_start(Config, [{Name, Wrong}]),
+         ok = running(Config),
+         ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1),
+         #{problems := [Problem], last_error := #{text := Text}, records := forwarded} = rpc(Config, emq_plugin_kafka, status, []),
+         [?assertMatch({Key, {match, _}}, {Key, re:run(Said, "emq.plugin.kafka." ++ Key ++ ": ")}) || Said <- [Problem, Text]],
+         ok = logged(Config, "emq.plugin.kafka." ++ Key ++ ": .*the last settings that worked are in use"),
+         {1, Status} = ctl(Config, ["status"]),
+         ?assertMatch({match, _}, re:run(Status, "state +: running\nproblem +: emq.plugin.kafka." ++ Key)),
+         ok = live_plugin:until(fun() -> lists:member(<<"settings">>, maps:get(alarms, rpc(Config, emq_plugin_kafka, status, []))) end),
+         true = exit(rpc(Config, erlang, whereis, [emq_plugin_kafka_producer]), kill),
+         ok = running(Config),
+         #{problems := [Still]} = rpc(Config, emq_plugin_kafka, status, []),
+         ?assertMatch({Key, {match, _}}, {Key, re:run(Still, "emq.plugin.kafka." ++ Key)}),
+         ok = stop_set_start(Config, [lists:keyfind(Name, 1, [{produce, durable} | defaults(Config)])]),
+         ok = live_plugin:until(fun() -> maps:get(alarms, rpc(Config, emq_plugin_kafka, status, [])) =:= [] end),
+         {0, _} = ctl(Config, ["status"])
+     end || {N, {Name, Key, Wrong}} <- lists:zip([1, 2, 3], [{topic, "topic", "bad topic!"}, {spool_dir, "spool.dir", "/proc/nowhere"},
+                                                             {shutdown_timeout, "shutdown_timeout", "soon"}])],
+    ok = mqtt_client:disconnect(Client),
+    ?assertEqual(#{<<"last">> => [1, 2, 3]}, numbers(kafka_reader:records(topic(Config), 3))).
+
+a_reload_tells_what_has_changed(Config) ->
+    Changed = fun(Settings) ->
+                      ok = standin_broker:plugin_conf(home(Config), ?APP, [["emq.plugin.kafka.", Key, " = ", Value, "\n"] || {Key, Value} <- Settings]),
+                      {0, Answer} = ctl(Config, ["reload"]),
+                      Answer
+              end,
+    Base = [{"server", "kafka1:9092"}, {"topic", topic(Config)} | rules() ++ spool(Config)],
+    Login = [{"security.protocol", "sasl_plaintext"}, {"sasl.mechanism", "PLAIN"}, {"sasl.username", "u"}],
+    _ = Changed(Base),
+    ?assertEqual("reloaded, nothing has changed\n", Changed(Base)),
+    ?assertEqual("reloaded:\nserver: kafka1:9092 -> 127.0.0.1:9092 (default)\n", Changed(tl(Base))),
+    ok = logged(Config, "settings changed: server: kafka1:9092 -> 127.0.0.1:9092 \\(default\\)"),
+    With = Changed([{"sasl.password", "canary-1"} | Base ++ Login]),
+    ?assertMatch({match, _}, re:run(With, "(?m)^sasl.password: none -> \\*{6}$")),
+    ?assertEqual("reloaded:\nsasl.password: ****** -> ****** (another secret)\n", Changed([{"sasl.password", "canary-2"} | Base ++ Login])),
+    {0, Json} = ctl(Config, ["reload", "--json"]),
+    ?assertMatch(#{<<"ok">> := true, <<"changes">> := []}, jiffy:decode(Json, [return_maps])),
+    _ = Changed(Base),
+    %% A stop and a start tells it, too.
+    ok = stop_set_start(Config, defaults(Config) ++ [{linger, 7}]),
+    ok = logged(Config, "settings changed: .*linger: auto \\(5ms\\) -> 7ms"),
+    {ok, File} = file:read_file(filename:join([home(Config), "data", "kafka_spool.settings"])),
+    [?assertEqual(nomatch, re:run(Text, "canary")) || Text <- [File, standin_broker:log(home(Config), "error.log")]].
 
 the_commands_are_there_while_the_plugin_runs(Config) ->
     {0, Status} = ctl(Config, ["status"]),

@@ -19,7 +19,13 @@
     a_reload_reads_the_file/1,
     its_health_is_told/1,
     a_start_does_not_wait_for_kafka/1,
-    the_spool_is_below_emqx_own_data/1
+    the_spool_is_below_emqx_own_data/1,
+    a_start_with_a_wrong_file_goes_on_with_the_last_settings/1,
+    a_refused_configuration_is_told_until_it_is_gone/1,
+    an_empty_form_tells_what_it_has_reset/1,
+    a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe/1,
+    a_first_start_with_a_wrong_mode_keeps_records_and_takes_it_for_the_strictest/1,
+    a_first_start_with_a_file_that_is_no_hocon_counts/1
 ]).
 
 -define(APP, emq_plugin_kafka).
@@ -30,7 +36,10 @@ all() ->
     [the_plugin_starts_with_what_is_in_the_file, without_a_file_it_starts_with_what_emqx_has, a_new_configuration_is_used_without_a_stop,
      a_wrong_configuration_is_refused_in_words, a_setting_has_one_name_everywhere, a_rule_with_an_odd_name_is_shown_as_text, a_wrong_file_degrades_until_it_is_mended, a_file_that_is_no_hocon_is_named,
      a_setting_that_is_gone_is_not_kept, a_plugin_that_does_not_run_checks_a_configuration, a_reload_reads_the_file, its_health_is_told,
-     a_start_does_not_wait_for_kafka, the_spool_is_below_emqx_own_data].
+     a_start_does_not_wait_for_kafka, the_spool_is_below_emqx_own_data, a_start_with_a_wrong_file_goes_on_with_the_last_settings,
+     a_refused_configuration_is_told_until_it_is_gone, an_empty_form_tells_what_it_has_reset,
+     a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe,
+     a_first_start_with_a_wrong_mode_keeps_records_and_takes_it_for_the_strictest, a_first_start_with_a_file_that_is_no_hocon_counts].
 
 init_per_testcase(Case, Config) ->
     Dir = filename:join(?config(priv_dir, Config), Case),
@@ -64,6 +73,7 @@ without_a_file_it_starts_with_what_emqx_has(Config) ->
          ok = application:stop(?APP)
      end || Map <- [settings(Config, "from_emqx")], Given <- [{ok, Map}, Map]],
     ok = persistent_term:put({standin, config}, {error, not_found}),
+    ok = file:delete(filename:join(?config(dir, Config), "kafka_spool.settings")),
     ok = application:start(?APP),
     ?assertMatch(#{state := degraded, problems := [<<"EMQX has no configuration of emq_plugin_kafka-", _/binary>>]}, emq_plugin_kafka:status()).
 
@@ -87,7 +97,8 @@ a_wrong_configuration_is_refused_in_words(Config) ->
     [begin
          {error, Text} = emq_plugin_kafka_app:on_config_changed(Good, maps:merge(Good, Wrong)),
          ?assertMatch({Expected, {match, _}}, {Expected, re:run(Text, Expected)}),
-         ?assertMatch(#{state := running, problems := []}, emq_plugin_kafka:status()),
+         #{state := running, problems := [_ | _] = Problems} = emq_plugin_kafka:status(),
+         ?assertMatch({match, _}, re:run(iolist_to_binary(Problems), "the last settings that worked are in use")),
          ?assertEqual(<<"kept">>, setting(<<"topic">>))
      end || {Wrong, Expected} <-
                 [{#{<<"topic">> => <<"new">>, <<"produce">> => <<"later">>}, "^produce: expected one of async, durable, sync, not later$"},
@@ -182,7 +193,7 @@ a_reload_reads_the_file(Config) ->
     ok = save(Config, settings(Config, "first")),
     ok = application:start(?APP),
     ok = save(Config, settings(Config, "second")),
-    ?assertEqual(ok, emq_plugin_kafka_producer:reload()),
+    ?assertEqual({ok, [#{key => <<"topic">>, old => <<"first">>, new => <<"second">>, note => none}]}, emq_plugin_kafka_producer:reload()),
     ?assertEqual(<<"second">>, setting(<<"topic">>)).
 
 its_health_is_told(Config) ->
@@ -191,7 +202,7 @@ its_health_is_told(Config) ->
     ok = application:start(?APP),
     ?assertMatch({error, <<"degraded; produce: ", _/binary>>}, emq_plugin_kafka_app:on_health_check(#{})),
     ok = save(Config, settings(Config, "t")),
-    ok = emq_plugin_kafka_producer:reload(),
+    {ok, _} = emq_plugin_kafka_producer:reload(),
     ?assertEqual(ok, emq_plugin_kafka_app:on_health_check(#{})).
 
 %% EMQX gives up after 10 s. Nothing listens at the one, the other accepts and never answers.
@@ -219,7 +230,105 @@ the_spool_is_below_emqx_own_data(Config) ->
     ok = application:start(?APP),
     ?assert(filelib:is_dir(Other)).
 
+%% As after a PUT that EMQX 5.7 saves although it is refused, and a restart weeks later.
+a_start_with_a_wrong_file_goes_on_with_the_last_settings(Config) ->
+    Topic = kafka_reader:new_topic("emqx5_last"),
+    Good = (settings(Config, Topic))#{<<"produce">> => <<"durable">>},
+    ok = save(Config, Good),
+    ok = application:start(?APP),
+    ok = application:stop(?APP),
+    [begin
+         ok = save(Config, Wrong),
+         ok = application:start(?APP),
+         #{state := running, records := forwarded, problems := [Problem]} = emq_plugin_kafka:status(),
+         ?assertMatch({Key, {match, _}}, {Key, re:run(Problem, [Key, ".*the last settings that worked are in use"])}),
+         ?assertMatch({error, _}, emq_plugin_kafka_app:on_health_check(#{})),
+         ok = publish(<<"one">>),
+         ok = application:stop(?APP)
+     end || {Wrong, Key} <- [{Good#{<<"topic">> => <<"bad topic!">>}, "topic: "}, {Good#{<<"produce">> => <<"durabel">>}, "produce: "},
+                             {#{<<"topic">> => <<"bad topic!">>}, "topic: "}]],
+    ok = file:write_file(file(Config), <<"topic = ">>),
+    ok = application:start(?APP),
+    ok = publish(<<"four">>),
+    ?assertEqual(4, length(kafka_reader:records(Topic, 4))),
+    %% Mended by hand, without a reload: there is nothing wrong any more.
+    ok = save(Config, Good),
+    ok = live_plugin:until(fun() -> maps:get(problems, emq_plugin_kafka:status()) =:= [] end),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_health_check(#{})).
+
+%% EMQX 5.9 does not save what was refused: then there is nothing to mend. Earlier ones do.
+a_refused_configuration_is_told_until_it_is_gone(Config) ->
+    Good = settings(Config, "told"),
+    ok = save(Config, Good),
+    ok = application:start(?APP),
+    Refuse = fun() -> {error, _} = emq_plugin_kafka_app:on_config_changed(Good, Good#{<<"topic">> => <<"bad topic!">>}) end,
+    Told = fun() -> {maps:get(problems, emq_plugin_kafka:status()), maps:get(alarms, emq_plugin_kafka:status())} end,
+    Refuse(),
+    {[_], _} = Told(),
+    ok = live_plugin:until(fun() -> element(2, Told()) =:= [<<"settings">>] end),
+    ok = live_plugin:until(fun() -> Told() =:= {[], []} end),
+    ok = save(Config, Good#{<<"topic">> => <<"bad topic!">>}),
+    Refuse(),
+    receive after 7000 -> ok end,
+    ?assertMatch({[_], [<<"settings">>]}, Told()),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(Good, Good)),
+    ok = live_plugin:until(fun() -> Told() =:= {[], []} end).
+
+an_empty_form_tells_what_it_has_reset(Config) ->
+    ok = save(Config, settings(Config, "form")),
+    ok = application:start(?APP),
+    Server = list_to_binary(kafka_reader:bootstrap()),
+    ok = save(Config, #{<<"spool_dir">> => maps:get(<<"spool_dir">>, settings(Config, ""))}),
+    {ok, Changes} = emq_plugin_kafka_producer:reload(),
+    Lines = [unicode:characters_to_binary(emq_plugin_kafka_changes:line(Change)) || Change <- Changes],
+    [?assert(lists:member(Line, Lines), {Line, Lines})
+     || Line <- [<<"server: ", Server/binary, " -> 127.0.0.1:9092 (default)">>, <<"topic: form -> test (default)">>,
+                 <<"hook.message.publish.1: {\"filter\":\"#\"} -> none">>]].
+
+a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe(Config) ->
+    Rules = #{<<"message.publish.safe">> => <<"{\"filter\": \"a/#\"}">>,
+              <<"message.publish.late">> => <<"{\"filter\": \"late/#\", \"produce\": \"async\"}">>},
+    ok = save(Config, (settings(Config, "bad topic!"))#{<<"produce">> => <<"durable">>, <<"hook">> => Rules}),
+    ok = application:start(?APP),
+    ?assertMatch(#{state := degraded, records := dropped, problems := [_]}, emq_plugin_kafka:status()),
+    #{dropped_by := #{degraded := Before}} = emq_plugin_kafka:stats(),
+    [?assertEqual({QoS, not_acknowledged}, {QoS, published(<<"a/b">>, QoS)}) || QoS <- [1, 2]],
+    [?assertEqual({Topic, QoS, acknowledged}, {Topic, QoS, published(Topic, QoS)}) || {Topic, QoS} <- [{<<"a/b">>, 0}, {<<"late/1">>, 1}, {<<"x">>, 2}]],
+    ?assertMatch(#{dropped_by := #{degraded := Now}} when Now =:= Before + 4, emq_plugin_kafka:stats()),
+    ok = save(Config, settings(Config, "mended")),
+    {ok, _} = emq_plugin_kafka_producer:reload(),
+    ?assertEqual(acknowledged, published(<<"a/b">>, 1)).
+
+a_first_start_with_a_wrong_mode_keeps_records_and_takes_it_for_the_strictest(Config) ->
+    Topic = kafka_reader:new_topic("emqx5_strict"),
+    Good = settings(Config, Topic),
+    ok = save(Config, Good#{<<"produce">> => <<"durabel">>}),
+    ok = application:start(?APP),
+    ?assertMatch(#{state := degraded, records := spooled}, emq_plugin_kafka:status()),
+    ?assertEqual(acknowledged, published(<<"a/b">>, 1)),
+    ?assertMatch(#{spooled := 1}, emq_plugin_kafka:stats()),
+    ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<"produce">> => <<"durable">>})),
+    ?assertMatch([_], kafka_reader:records(Topic, 1)).
+
+a_first_start_with_a_file_that_is_no_hocon_counts(Config) ->
+    [begin
+         ok = file:write_file(file(Config), Text),
+         ok = application:start(?APP),
+         ?assertMatch(#{state := degraded, records := dropped}, emq_plugin_kafka:status()),
+         ?assertEqual({Text, Expected}, {Text, published(<<"a/b">>, 1)}),
+         ok = application:stop(?APP)
+     end || {Text, Expected} <- [{<<"topic = ">>, acknowledged}, {<<"produce = durable\ntopic = ">>, not_acknowledged}]].
+
 %% What the cases are made of
+
+%% As its client sees it. Where it is not acknowledged, its connection ends.
+published(Topic, QoS) ->
+    ok = logger:update_process_metadata(#{clientid => <<"c1">>}),
+    Message = setelement(7, setelement(3, message(<<"x">>), QoS), Topic),
+    #{should_disconnect := Ends} = maps:merge(#{should_disconnect => false},
+                                              element(6, emqx_hooks:run_fold('message.publish', [], Message))),
+    ?assertEqual([], standin_emqx_hooks:failures()),
+    case Ends of true -> not_acknowledged; false -> acknowledged end.
 
 settings(Config, Topic) ->
     #{<<"server">> => list_to_binary(kafka_reader:bootstrap()), <<"topic">> => list_to_binary(Topic), <<"linger">> => <<"1ms">>,
@@ -234,10 +343,13 @@ setting(Key) ->
     #{settings := Settings} = emq_plugin_kafka:status(),
     proplists:get_value(Key, Settings).
 
-publish(Payload) ->
-    Message = {message, <<1:128>>, 1, <<"c1">>, #{dup => false, retain => false},
+message(Payload) ->
+    {message, <<1:128>>, 1, <<"c1">>, #{dup => false, retain => false},
                #{username => <<"u">>, peerhost => {127, 0, 0, 1}, proto_ver => 4, protocol => mqtt, properties => #{}},
-               <<"a/b">>, Payload, erlang:system_time(millisecond), #{}},
+               <<"a/b">>, Payload, erlang:system_time(millisecond), #{}}.
+
+publish(Payload) ->
+    Message = message(Payload),
     Message = emqx_hooks:run_fold('message.publish', [], Message),
     ?assertEqual([], standin_emqx_hooks:failures()),
     ok.

@@ -4,7 +4,7 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
--export([start/2, home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
+-export([start/2, home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, forget/1, logged/2, crashes/1, env/1,
          publishers/2, stopped/1, until/1, get_config/1, put_config/2, http/4]).
 
 -define(APP, emq_plugin_kafka).
@@ -42,6 +42,13 @@ set_and_restart(Config, Settings) ->
     [ok = rpc(Config, application, set_env, [?APP, Name, Value]) || {Name, Value} <- Settings],
     ok = rpc(Config, application, start, [?APP]),
     running(Config).
+
+%% As if the plugin had never worked here: a start with wrong settings has none to go on with.
+forget(Config) ->
+    case file:delete(filename:join([home(Config), "data", "kafka_spool.settings"])) of
+        ok -> ok;
+        {error, enoent} -> ok
+    end.
 
 running(Config) -> state(Config, running, 1200).
 degraded(Config) -> state(Config, degraded, 1200).

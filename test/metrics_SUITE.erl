@@ -140,7 +140,7 @@ a_port_that_is_taken_is_a_problem(Config) ->
     ok = settled(Config),
     ok = gen_tcp:close(Taken),
     ok = conf(Config, proplists:get_value(topic, Config), Settings),
-    ok = rpc(Config, emq_plugin_kafka_producer, reload, []),
+    {ok, _} = rpc(Config, emq_plugin_kafka_producer, reload, []),
     ?assertMatch(#{state := running, problems := []}, rpc(Config, ?APP, status, [])),
     ?assert(is_integer(value(scrape([{address, Address} | Config]), "records_accepted_total"))).
 

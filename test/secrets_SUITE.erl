@@ -82,6 +82,7 @@ settings_that_are_no_text_show_no_password(Config) ->
     ok = rpc(Config, application, set_env, [?APP, sasl_password, ?LOGIN]),
     ok = rpc(Config, application, set_env, [?APP, topic, <<255, 254>>]),
     ok = rpc(Config, application, stop, [?APP]),
+    ok = live_plugin:forget(Config),
     ok = rpc(Config, application, start, [?APP]),
     ok = live_plugin:degraded(Config),
     ok = live_plugin:logged(Config, "a setting in the application environment is no text"),

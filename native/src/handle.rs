@@ -169,12 +169,14 @@ impl Handle {
             SpoolMode::Off => None,
             SpoolMode::Overflow | SpoolMode::Always => Some(settings.spool.dir.clone()),
         };
-        if lifecycle.spool_dir.is_some() && lifecycle.spool_dir != dir {
-            self.leave_behind(lifecycle.spool_dir.take());
-        }
-        let store = match dir {
-            Some(_) => Some(Arc::new(Store::open(&settings, &self.shared)?)),
-            None => None,
+        let last_dir = lifecycle.spool_dir.clone().filter(|last| Some(last) != dir.as_ref());
+        // Only where it is left: one that cannot be opened is tried, and the last one goes on.
+        let leave = || self.leave_behind(last_dir);
+        let store = if dir.is_some() {
+            Some(Arc::new(Store::open(&settings, &self.shared, leave)?))
+        } else {
+            leave();
+            None
         };
         lifecycle.spool_dir = dir;
         self.shared.resize(&settings);
@@ -247,8 +249,9 @@ impl Handle {
     }
 
     fn leave_behind(&self, dir: Option<PathBuf>) {
+        let Some(dir) = dir else { return };
         let left = self.shared.metrics.spool_left_behind();
-        if let Some(dir) = dir.filter(|_| left > 0) {
+        if left > 0 {
             let text = format!("{left} records stay in {}, which is not used any more", dir.display());
             self.shared.notices.push("spool left behind", format!("spool: {text}"));
         }
@@ -401,7 +404,7 @@ impl Handle {
         let current = current.ok_or(ReloadError::Closed)?;
         let (settings, node) = (current.settings().clone(), current.node().to_owned());
         drop(current);
-        self.exchange(settings, &node)
+        self.exchange_open(settings, &node)
     }
 
     /// Waits until Kafka has all that is queued and spooled now.

@@ -72,12 +72,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the spool and counts what is in it.
+    /// Opens the spool and counts what is in it, after `before_count`.
     ///
     /// # Errors
     ///
     /// The directory cannot be used: another process has it, it is not writable, or a newer version wrote it.
-    pub fn open(settings: &Settings, shared: &Arc<Shared>) -> Result<Self, OpenError> {
+    pub fn open(settings: &Settings, shared: &Arc<Shared>, before_count: impl FnOnce()) -> Result<Self, OpenError> {
         let spool = settings.spool.clone();
         // What a producer can give back is bounded by its queue. It must not squeeze out the main log, though.
         let handover_size = (settings.max_bytes as u64 + 2 * spool.segment_size).min(spool.max_size / 2);
@@ -102,6 +102,7 @@ impl Store {
         if store.handover_dir().exists() {
             recoveries.push(store.open_handover().map_err(refused)?);
         }
+        before_count();
         store.report(&recoveries);
         Ok(store)
     }

@@ -1,0 +1,43 @@
+%% The last settings that worked: in a file beside the spool's usual place, for a start that finds wrong ones, and in memory, to tell
+%% what has changed since. The file is found without any setting: the one that says where the spool is may be the wrong one.
+%% Runs in the producer's process.
+-module(emq_plugin_kafka_last_settings).
+
+-export([file/0, worked/1, before/1, for_start/1]).
+
+-define(NAME, "kafka_spool.settings").
+%% Of this VM, with marks that tell one secret from another.
+-define(SHOWN, {emq_plugin_kafka, shown_settings}).
+
+-spec file() -> binary().
+file() ->
+    unicode:characters_to_binary(filename:join(emq_plugin_kafka_broker:data_dir(), ?NAME)).
+
+%% These are in force now.
+-spec worked([emq_plugin_kafka_nif:setting()]) -> ok.
+worked(Settings) ->
+    ok = persistent_term:put(?SHOWN, emq_plugin_kafka_nif:shown()),
+    kept(emq_plugin_kafka_nif:keep(file(), Settings)).
+
+kept(ok) -> ok;
+kept({error, Why}) -> emq_plugin_kafka_log:error("a start with wrong settings will have none to go on with: ~ts", [Why]).
+
+%% Those that were in force before, to be compared; none before the first ones.
+-spec before([emq_plugin_kafka_nif:setting()]) -> none | [emq_plugin_kafka_changes:shown()].
+before(Settings) ->
+    before_of(persistent_term:get(?SHOWN, none), Settings).
+
+before_of(none, Settings) -> shown(emq_plugin_kafka_nif:kept(file(), Settings));
+before_of(Shown, _Settings) -> Shown.
+
+shown({ok, Shown, _Settings}) -> [{Key, Value, false, none} || {Key, Value} <- Shown];
+shown(none) -> none;
+shown({error, _Why}) -> none.
+
+%% What a start with these, which are wrong, goes on with. Secrets are not in the file: they are those of these.
+-spec for_start([emq_plugin_kafka_nif:setting()]) -> {ok, [emq_plugin_kafka_nif:setting()]} | none | {error, Why :: binary()}.
+for_start(Wrong) ->
+    for_start_of(emq_plugin_kafka_nif:kept(file(), Wrong)).
+
+for_start_of({ok, _Shown, Settings}) -> Settings;
+for_start_of(NoneOrError) -> NoneOrError.

@@ -1,0 +1,118 @@
+%% Opens what can be opened: the producer with the settings there are; or else with the last that worked; or else the spool alone; or
+%% else somebody who counts. Runs in the producer's process.
+-module(emq_plugin_kafka_opening).
+
+-export([start/0, change/2, loaded/0, node_name/0]).
+-export_type([mode/0, opened/0]).
+
+-define(APP, emq_plugin_kafka).
+
+%% running: records are forwarded. spooling: they go to the spool, to be sent once the settings are mended. counting: they are dropped
+%% and counted. unloaded: there is no library that could do any of it.
+-type mode() :: running | spooling | counting | unloaded.
+%% Problems of running: the settings that were found are wrong, and the last that worked are in force.
+-type opened() :: {mode(), Problems :: [binary()], [emq_plugin_kafka_changes:change()]}.
+
+%% With the settings that the broker has at a start.
+-spec start() -> opened().
+start() ->
+    start(loaded()).
+
+start(ok) -> found(emq_plugin_kafka_broker:prepare());
+start({error, Problem}) -> {unloaded, [Problem], []}.
+
+%% Not every broker has set the environment by now.
+found(ok) -> configured(application:get_all_env(?APP));
+found({error, Problems, Environment}) -> wrong(Problems, Environment).
+
+configured(Environment) ->
+    Settings = emq_plugin_kafka_settings:readable(Environment),
+    Before = emq_plugin_kafka_last_settings:before(Settings),
+    opened(emq_plugin_kafka_settings:use(Environment, fun open/1), Before, Settings, Environment).
+
+opened(ok, Before, Settings, _Environment) ->
+    {running, [], in_force(Before, Settings)};
+opened({error, Problems}, _Before, _Settings, Environment) ->
+    wrong(Problems, Environment).
+
+open(Settings) ->
+    open(emq_plugin_kafka_nif:open(Settings, node_name()), Settings).
+
+%% An earlier process of this one's place crashed. What it opened lives on, perhaps with the last settings, or the spool alone.
+open(already_open, Settings) ->
+    {ok, Shown} = emq_plugin_kafka_nif:preview(Settings),
+    as_it_is(emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown), Settings);
+open(Result, _Settings) ->
+    Result.
+
+as_it_is([], _Settings) -> ok;
+as_it_is([_ | _], Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()).
+
+in_force(Before, Settings) ->
+    ok = emq_plugin_kafka_last_settings:worked(Settings),
+    changes(Before, emq_plugin_kafka_nif:shown()).
+
+changes(none, _After) -> [];
+changes(Before, After) -> emq_plugin_kafka_changes:between(Before, After).
+
+%% Wrong settings at a start.
+wrong(Problems, Environment) ->
+    Settings = emq_plugin_kafka_settings:readable(Environment),
+    with_last(emq_plugin_kafka_last_settings:for_start(Settings), Problems, Settings).
+
+with_last({ok, Last}, Problems, Settings) -> last(emq_plugin_kafka_nif:open(Last, node_name()), emq_plugin_kafka_nif:status(), Problems, Settings);
+with_last(none, Problems, Settings) -> degrade(Problems, Settings);
+with_last({error, Why}, Problems, Settings) -> degrade(Problems ++ [Why], Settings).
+
+last(already_open, spooling, Problems, Settings) -> degrade(Problems, Settings);
+last({error, More}, _Status, Problems, Settings) -> degrade(Problems ++ [of_last(Problem) || Problem <- More -- Problems], Settings);
+last(_OkOrOpen, _Status, Problems, _Settings) -> {running, Problems, []}.
+
+of_last(Problem) -> <<"the last settings that worked do not work any more: ", Problem/binary>>.
+
+degrade(Problems, Settings) ->
+    degraded(emq_plugin_kafka_nif:degrade(Settings, node_name()), Problems).
+
+degraded(spooling, Problems) -> {spooling, Problems, []};
+degraded({counting, none}, Problems) -> {counting, Problems, []};
+degraded({counting, Why}, Problems) -> {counting, Problems ++ [Why || not lists:member(Why, Problems)], []}.
+
+%% With other settings, while the plugin runs. Without an error the hooks stay as they are; what running goes on with stays, too.
+-spec change(emq_plugin_kafka_broker:environment(), mode()) -> {ok, opened()} | {error, [Problem :: binary()], opened()}.
+change(Environment, unloaded) ->
+    loaded_now(loaded(), Environment);
+change(Environment, Mode) ->
+    Settings = emq_plugin_kafka_settings:readable(Environment),
+    Before = emq_plugin_kafka_last_settings:before(Settings),
+    changed(emq_plugin_kafka_settings:use(Environment, changer(Mode)), Before, Settings, Environment, Mode).
+
+loaded_now(ok, Environment) -> change(Environment, counting);
+loaded_now({error, Problem}, _Environment) -> {error, [Problem], {unloaded, [Problem], []}}.
+
+changer(counting) -> fun open/1;
+changer(_Open) -> fun(Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()) end.
+
+changed(ok, Before, Settings, Environment, _Mode) ->
+    ok = emq_plugin_kafka_settings:replace(Environment),
+    {ok, {running, [], in_force(Before, Settings)}};
+changed({error, Problems}, _Before, _Settings, _Environment, running) ->
+    {error, Problems, {running, Problems, []}};
+changed({error, Problems}, _Before, Settings, _Environment, _Degraded) ->
+    {error, Problems, degrade(Problems, Settings)}.
+
+-spec node_name() -> binary().
+node_name() ->
+    atom_to_binary(node(), utf8).
+
+%% The library is loaded with the module where that is possible; here its failure gets its words.
+-spec loaded() -> ok | {error, Problem :: binary()}.
+loaded() ->
+    loaded(emq_plugin_kafka_nif:load()).
+
+loaded(ok) -> of_this_version();
+loaded({error, {reload, _}}) -> of_this_version();
+loaded({error, {_Reason, Text}}) -> {error, emq_plugin_kafka_library:explain(emq_plugin_kafka_nif:library() ++ ".so", Text)}.
+
+of_this_version() ->
+    #{version := Library} = emq_plugin_kafka_nif:build(),
+    emq_plugin_kafka_library:of_version(Library, application:get_key(?APP, vsn)).
