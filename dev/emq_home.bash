@@ -117,6 +117,12 @@ purge_spool() {
     [[ ! -e $1 ]] || say "$1 is not empty: what is left there is not the plugin's"
 }
 
+# forget_last_settings DATA_DIRECTORY...: what the plugin goes on with where it finds wrong settings.
+forget_last_settings() {
+    local dir
+    for dir in "$@"; do rm -f "$dir/kafka_spool.settings" "$dir/kafka_spool.settings.new"; done
+}
+
 say_spool_kept() {
     [[ ! -d $1 ]] || say "kept the spool $1 ($(du -sh "$1" | cut -f1)), in which there may be records that Kafka does not have;" \
         "uninstall --purge deletes it"

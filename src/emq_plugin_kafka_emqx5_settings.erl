@@ -74,7 +74,7 @@ changed(Config) ->
 
 %% The code of a version that was removed is asked as long as the next one is not loaded.
 changed(_Config, undefined, {error, _Gone}) -> ok;
-changed(Config, Pid, Table) -> answer(use(placed(of_table(Table, Config)), Pid)).
+changed(Config, Pid, Table) -> answer(use(placed(of_table(Table, Config)), Pid), Pid).
 
 %% EMQX tells of a configuration, its own default for one, also before the application runs.
 use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:check/1));
@@ -97,12 +97,16 @@ running(Ask) ->
 checked({ok, _ShownOrChanges}) -> ok;
 checked({error, _} = Error) -> Error.
 
-answer(ok) ->
+answer(ok, _Pid) ->
     ok;
-answer({error, Problems}) ->
+answer({error, Problems}, Pid) ->
     Text = iolist_to_binary(lists:join("; ", Problems)),
-    ok = emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]),
+    ok = logged(Pid, Text),
     {error, Text}.
+
+%% The process tells what it does not use.
+logged(undefined, Text) -> emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]);
+logged(_Pid, _Text) -> ok.
 
 %% The environment that a configuration makes. What it does not have has its default; what the plugin does not know is a problem.
 -spec environment(Config :: map()) -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.

@@ -40,10 +40,12 @@ open(Settings) ->
 
 %% An earlier process of this one's place crashed. What it opened lives on, perhaps with the last settings, or the spool alone.
 open(already_open, Settings) ->
-    {ok, Shown} = emq_plugin_kafka_nif:preview(Settings),
-    as_it_is(emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown), Settings);
+    goes_on(emq_plugin_kafka_nif:preview(Settings), Settings);
 open(Result, _Settings) ->
     Result.
+
+goes_on({ok, Shown}, Settings) -> as_it_is(emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown), Settings);
+goes_on({error, _} = Error, _Settings) -> Error.
 
 as_it_is([], _Settings) -> ok;
 as_it_is([_ | _], Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()).

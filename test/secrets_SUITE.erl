@@ -130,7 +130,8 @@ files_of_the_spool_are_for_their_owner(Config) ->
     ok = rpc(Config, application, stop, [?APP]),
     [ok = rpc(Config, application, set_env, [?APP, Name, Value]) || {Name, Value} <- [{spool, overflow}]],
     ok = rpc(Config, application, start, [?APP]),
-    {0, Found} = standin_broker:run(os:find_executable("find"), [Spool, "-printf", "%y %m %p\n"]),
+    %% Beside it are the last settings that worked.
+    {0, Found} = standin_broker:run(os:find_executable("find"), [Spool, Spool ++ ".settings", "-printf", "%y %m %p\n"]),
     Modes = lists:usort([string:slice(Line, 0, 5) || Line <- string:lexemes(Found, "\n")]),
     ?assertEqual(["d 700", "f 600"], Modes).
 
