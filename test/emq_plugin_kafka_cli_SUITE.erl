@@ -73,7 +73,7 @@ every_command_answers_and_has_a_json_form(Config) ->
     {0, Flush} = ctl(Config, ["flush"]),
     ?assertMatch({match, _}, re:run(Flush, "^flushed in [0-9]+ ms\n$")),
     ?assertMatch(#{<<"ok">> := true, <<"left">> := 0}, json(Config, ["flush"])),
-    ?assertEqual({0, "reloaded\n"}, ctl(Config, ["reload"])),
+    ?assertEqual({0, "reloaded, nothing has changed\n"}, ctl(Config, ["reload"])),
     ?assertMatch(#{<<"ok">> := true, <<"problems">> := []}, json(Config, ["reload"])).
 
 what_is_no_command_tells_those_there_are(Config) ->
