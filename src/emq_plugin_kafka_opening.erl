@@ -18,7 +18,9 @@
 start() ->
     start(loaded()).
 
-start(ok) -> found(emq_plugin_kafka_broker:prepare());
+start(ok) ->
+    ok = emq_plugin_kafka_nif:name_settings(emq_plugin_kafka_broker:naming()),
+    found(emq_plugin_kafka_broker:prepare());
 start({error, Problem}) -> {unloaded, [Problem], []}.
 
 %% Not every broker has set the environment by now.
@@ -55,7 +57,13 @@ in_force(Before, Settings) ->
     changes(Before, emq_plugin_kafka_nif:shown()).
 
 changes(none, _After) -> [];
-changes(Before, After) -> emq_plugin_kafka_changes:between(Before, After).
+changes(Before, After) -> [Change#{key := written(Key)} || #{key := Key} = Change <- emq_plugin_kafka_changes:between(Before, After)].
+
+%% As operators of this broker write it; without what all keys of a conf file begin with.
+written(Key) -> without(string:prefix(emq_plugin_kafka_nif:setting_name(Key), "emq.plugin.kafka."), Key).
+
+without(nomatch, Key) -> emq_plugin_kafka_nif:setting_name(Key);
+without(Written, _Key) -> Written.
 
 %% Wrong settings at a start.
 wrong(Problems, Environment) ->

@@ -283,7 +283,7 @@ an_empty_form_tells_what_it_has_reset(Config) ->
     Lines = [unicode:characters_to_binary(emq_plugin_kafka_changes:line(Change)) || Change <- Changes],
     [?assert(lists:member(Line, Lines), {Line, Lines})
      || Line <- [<<"server: ", Server/binary, " -> 127.0.0.1:9092 (default)">>, <<"topic: form -> test (default)">>,
-                 <<"hook.message.publish.1: {\"filter\":\"#\"} -> none">>]].
+                 <<"hook.\"message.publish.1\": {\"filter\":\"#\"} -> none">>]].
 
 a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe(Config) ->
     Rules = #{<<"message.publish.safe">> => <<"{\"filter\": \"a/#\"}">>,

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::config::{Settings, without_secrets};
+use crate::names::Key;
 
 /// Of this form of the file. A plugin that knows a later one reads all earlier ones.
 const FORMAT: u32 = 1;
@@ -70,10 +71,16 @@ pub enum KeptError {
     Damaged(PathBuf),
     /// A secret is missing.
     #[error(
-        "the last settings that worked cannot be used without {0}, which is not kept: the settings of now have none that belongs to \
-         them. A file of passwords would be found again"
+        "the last settings that worked cannot be used without {key}, which is not kept: the settings of now have none that belongs to \
+         them. A file of passwords would be found again",
+        key = Key(.0)
     )]
     Secret(String),
+}
+
+/// The name in the conf file of one in the application environment.
+fn conf_name(name: &str) -> String {
+    if name.starts_with("rdkafka.") { name.to_owned() } else { name.replace('_', ".") }
 }
 
 impl Kept {
@@ -169,7 +176,7 @@ impl Kept {
         let mut pairs = self.settings.clone();
         for name in &self.left_out {
             let secret = find(now, name).filter(|_| belongs(name));
-            pairs.push((name.clone(), secret.ok_or_else(|| KeptError::Secret(name.replace('_', ".")))?));
+            pairs.push((name.clone(), secret.ok_or_else(|| KeptError::Secret(conf_name(name)))?));
         }
         Ok(pairs)
     }
