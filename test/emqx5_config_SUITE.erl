@@ -120,11 +120,12 @@ a_setting_has_one_name_everywhere(Config) ->
          ?assertEqual({error, <<"degraded; ", Text/binary>>}, emq_plugin_kafka_app:on_health_check(#{})),
          ?assertEqual({error, Text}, emq_plugin_kafka_app:on_config_changed(#{}, maps:merge(Good, Wrong))),
          ?assertEqual({error, Problems}, emq_plugin_kafka_producer:reload()),
-         ok = emq_plugin_kafka_producer:reload(environment(Good)),
+         {ok, _} = emq_plugin_kafka_producer:reload(environment(Good)),
          ?assertEqual({error, Problems}, emq_plugin_kafka_producer:reload()),
          ?assertMatch({Expected, Text, {match, _}}, {Expected, Text, re:run(Text, Expected)}),
          ?assertEqual(nomatch, string:find(Text, "emq.plugin.kafka")),
-         ok = application:stop(?APP)
+         ok = application:stop(?APP),
+         ok = file:delete(filename:join(?config(dir, Config), "kafka_spool.settings"))
      end || {Wrong, Expected} <-
                 [{#{<<"topic">> => <<"a b">>}, "^topic: a Kafka topic name"},
                  {#{<<"sasl_password_file">> => <<"/no/such">>, <<"security_protocol">> => <<"sasl_plaintext">>},
