@@ -234,7 +234,7 @@ the_spool_is_below_emqx_own_data(Config) ->
 %% As after a PUT that EMQX 5.7 saves although it is refused, and a restart weeks later.
 a_start_with_a_wrong_file_goes_on_with_the_last_settings(Config) ->
     Topic = kafka_reader:new_topic("emqx5_last"),
-    Good = (settings(Config, Topic))#{<<"produce">> => <<"durable">>},
+    Good = settings(Config, Topic),
     ok = save(Config, Good),
     ok = application:start(?APP),
     ok = application:stop(?APP),
