@@ -20,7 +20,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 const USAGE: &str = "usage: culprits BOOTSTRAP TOPIC RECORDS BAD_EVERY MODE [SIZE]";
 const KEYS: u64 = 10;
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 type Anything = Box<dyn std::error::Error>;
 
@@ -135,7 +135,8 @@ fn consumer(bootstrap: &str) -> Result<BaseConsumer, Anything> {
 fn ends_of(bootstrap: &str, topic: &str) -> Result<Vec<(i32, i64)>, Anything> {
     let consumer = consumer(bootstrap)?;
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
-    let partitions = metadata.topics().first().ok_or("no topic")?.partitions().iter().map(|partition| partition.id());
+    let partitions =
+        metadata.topics().first().ok_or("no topic")?.partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
     partitions.map(|id| Ok((id, consumer.fetch_watermarks(topic, id, Duration::from_secs(10))?.1))).collect()
 }
 

@@ -309,9 +309,10 @@ fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
         | RDKafkaErrorCode::AllBrokersDown
         | RDKafkaErrorCode::Resolve
         | RDKafkaErrorCode::SSL
-        | RDKafkaErrorCode::Authentication => {}
+        | RDKafkaErrorCode::Authentication
+        // `isolate` tells of it.
+        | RDKafkaErrorCode::GaplessGuarantee => {}
         RDKafkaErrorCode::Fatal if is_of_isolation("FATAL", reason) => {}
-        RDKafkaErrorCode::GaplessGuarantee => {}
         code => client.shared.notices.push(&error_name(code), format!("{}: {reason}", error_name(code))),
     }
 }

@@ -142,6 +142,15 @@ impl Client {
         }
     }
 
+    /// A topic's records go the usual way again. Called with the isolation's lock held: a record that comes now waits for it, and
+    /// finds the topic gone.
+    pub fn is_trusted_again(&self, topic: &str) {
+        self.shared.suspects.remove(topic);
+        if let Some(topic) = self.topics.get(topic) {
+            topic.is_isolated.store(false, Ordering::Release);
+        }
+    }
+
     /// Kafka will take nothing of this producer any more, though librdkafka does not say so.
     pub fn fail(&self) {
         self.has_failed.store(true, Ordering::Release);

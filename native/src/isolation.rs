@@ -8,14 +8,14 @@
 
 mod queue;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge};
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use crate::blame::{Blame, blame};
 use crate::config::Settings;
@@ -58,13 +58,7 @@ struct Chunk {
     records: Vec<Waiting>,
 }
 
-#[derive(Default)]
-struct Topics {
-    /// The isolated ones.
-    names: HashSet<String>,
-    /// Those that had a record.
-    queues: HashMap<String, Topic>,
-}
+type Topics = HashMap<String, Topic>;
 
 /// The isolated topics and their client.
 ///
@@ -79,7 +73,6 @@ pub struct Isolation {
     closing: AtomicBool,
     /// Whether both threads are to end.
     stop: AtomicBool,
-    most: Bounds,
 }
 
 impl Isolation {
@@ -96,53 +89,34 @@ impl Isolation {
         // Below librdkafka's own bounds, so that a chunk is never sent in two batches, nor before its flush.
         let records = number("batch.num.messages").unwrap_or(CHUNK).saturating_sub(1).clamp(1, CHUNK);
         let bytes = number("batch.size").unwrap_or(usize::MAX).min(number("message.max.bytes").unwrap_or(usize::MAX));
+        let most = Bounds { records, bytes };
+        let mut topics = Topics::new();
+        for name in names {
+            let Ok(topic) = KafkaTopic::new(&name) else { continue };
+            let handle = Arc::new(TopicHandle::new(&native, &topic).map_err(KafkaError::MessageProduction)?);
+            topics.insert(name, Topic { handle, queue: TopicQueue::new(most), since: Instant::now() });
+        }
         Ok(Self {
-            topics: Mutex::new(Topics { names: names.into_iter().collect(), queues: HashMap::new() }),
+            topics: Mutex::new(topics),
             queue: Queue::of(&native),
             native,
             changed: Condvar::new(),
             closing: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            most: Bounds { records, bytes },
         })
     }
 
     /// Whether a topic is isolated.
     #[must_use]
     pub fn has(&self, topic: &str) -> bool {
-        self.topics().names.contains(topic)
-    }
-
-    /// The isolated topics, in alphabetical order.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.topics().names.iter().cloned().collect();
-        names.sort_unstable();
-        names
+        self.topics().contains_key(topic)
     }
 
     /// Takes a record. False: its topic is not isolated any more. Never waits.
-    ///
-    /// # Errors
-    ///
-    /// librdkafka made no handle for the topic.
-    pub fn take(&self, topic: &str, record: Waiting) -> Result<bool, Refused> {
-        let mut topics = self.topics();
-        let Topics { names, queues } = &mut *topics;
-        if !names.contains(topic) {
-            return Ok(false);
-        }
-        if let Some(known) = queues.get_mut(topic) {
-            known.queue.push(record);
-        } else {
-            let name = KafkaTopic::new(topic).map_err(|_| refused(RDKafkaErrorCode::InvalidTopic))?;
-            let handle = Arc::new(TopicHandle::new(&self.native, &name).map_err(refused)?);
-            let mut queue = TopicQueue::new(self.most);
-            queue.push(record);
-            queues.insert(topic.to_owned(), Topic { handle, queue, since: Instant::now() });
-        }
+    pub fn take(&self, topic: &str, record: Waiting) -> bool {
+        let taken = self.of(topic, |topic| topic.queue.push(record)).is_some();
         self.changed.notify_all();
-        Ok(true)
+        taken
     }
 
     /// Sends until it is told to stop.
@@ -165,26 +139,19 @@ impl Isolation {
     fn next_chunks(&self, main: &Client) -> (Vec<Chunk>, bool) {
         let mut topics = self.topics();
         let mut chunks = Vec::new();
-        for (name, topic) in &mut topics.queues {
-            let chunk = topic.queue.next_chunk();
-            if !chunk.is_empty() {
-                chunks.push(Chunk { name: name.clone(), handle: Arc::clone(&topic.handle), records: chunk });
+        topics.retain(|name, topic| {
+            let records = topic.queue.next_chunk();
+            if !records.is_empty() {
+                chunks.push(Chunk { name: name.clone(), handle: Arc::clone(&topic.handle), records });
             }
-        }
-        let is_under_way = topics.queues.values().any(|topic| !topic.queue.is_idle());
+            let stays = !topic.queue.is_idle() || topic.since.elapsed() < PROBATION;
+            if !stays {
+                main.is_trusted_again(name);
+            }
+            stays
+        });
+        let is_under_way = topics.values().any(|topic| !topic.queue.is_idle());
         if !is_under_way {
-            let Topics { names, queues } = &mut *topics;
-            queues.retain(|name, topic| {
-                let stays = topic.since.elapsed() < PROBATION;
-                if !stays {
-                    names.remove(name);
-                    main.shared.suspects.remove(name);
-                    if let Some(topic) = main.known_topic(name) {
-                        topic.is_isolated.store(false, Ordering::Release);
-                    }
-                }
-                stays
-            });
             drop(self.changed.wait_timeout(topics, WAIT));
         }
         (chunks, is_under_way)
@@ -212,7 +179,11 @@ impl Isolation {
                     main.refuse_waiting(&record, refusal);
                     self.settle(&name, 1);
                 }
-                Err(Refused::Full | Refused::Fatal) => {
+                Err(refusal) => {
+                    if refusal == Refused::Fatal {
+                        self.closing.store(true, Ordering::Release);
+                        main.fail();
+                    }
                     let rest = std::iter::once(record).chain(records).collect();
                     self.of(&name, |topic| topic.queue.not_sent(rest));
                     return;
@@ -279,7 +250,7 @@ impl Isolation {
     pub fn close(&self, main: &Client) {
         self.closing.store(true, Ordering::Release);
         self.changed.notify_all();
-        let waiting: Vec<_> = self.topics().queues.values_mut().flat_map(|topic| topic.queue.take_waiting()).collect();
+        let waiting: Vec<_> = self.topics().values_mut().flat_map(|topic| topic.queue.take_waiting()).collect();
         for record in waiting {
             main.give_back_waiting(record);
         }
@@ -304,7 +275,7 @@ impl Isolation {
     }
 
     fn of<T>(&self, name: &str, change: impl FnOnce(&mut Topic) -> T) -> Option<T> {
-        self.topics().queues.get_mut(name).map(change)
+        self.topics().get_mut(name).map(change)
     }
 
     fn topics(&self) -> MutexGuard<'_, Topics> {

@@ -27,12 +27,14 @@ impl OpenTopics {
         isolation: Option<&Isolation>,
         topic: &KafkaTopic,
     ) -> Result<Arc<TopicHandle>, RDKafkaErrorCode> {
+        // Before the lock: the isolation asks for topics with its own lock held. A topic that leaves it meanwhile is told so with its
+        // next record.
+        let is_isolated = isolation.is_some_and(|isolation| isolation.has(topic.as_str()));
         let mut topics = self.topics();
         if let Some(known) = topics.get(topic.as_str()) {
             return Ok(Arc::clone(known));
         }
         let handle = Arc::new(TopicHandle::new(client, topic)?);
-        let is_isolated = isolation.is_some_and(|isolation| isolation.has(topic.as_str()));
         handle.is_isolated.store(is_isolated, Ordering::Release);
         topics.insert(topic.as_str().to_owned(), Arc::clone(&handle));
         Ok(handle)

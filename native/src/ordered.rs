@@ -36,7 +36,7 @@ impl Client {
     fn pass_on(&self, record: &Record<'_>, number: Number) -> Result<(), Refused> {
         if let Some(isolation) = &self.isolation
             && record.topic.is_isolated.load(Ordering::Acquire)
-            && isolation.take(record.topic.name(), self.copy(record, number))?
+            && isolation.take(record.topic.name(), self.copy(record, number))
         {
             return Ok(());
         }
