@@ -93,7 +93,7 @@ a_missing_client_certificate_is_told(Config) ->
 
 a_client_certificate_that_kafka_does_not_trust_is_told(Config) ->
     refused("MTLS", tls_with("ca.pem", Config) ++ own("stranger", Config),
-            "trusts none of the authorities that signed the certificate in ssl\\.certificate\\.location", Config),
+            "trusts none of the authorities that signed the certificate in emq\\.plugin\\.kafka\\.ssl\\.certificate\\.location", Config),
     mutual_tls(Config).
 
 a_wrong_password_is_told_for_each_mechanism(Config) ->
