@@ -48,7 +48,7 @@
 %% How many messages were published since the broker's start, those of the broker itself left out.
 -callback published() -> non_neg_integer() | unknown.
 %% Asked while the plugin is being stopped: whether the broker itself is.
--callback stops() -> boolean().
+-callback stops() -> boolean() | perhaps.
 %% Whether the broker opens its listeners before it starts plugins, unless `boot_modules` says otherwise.
 -callback opens_early() -> boolean().
 %% The broker stops. If it starts again in this VM, its listeners are to open after plugins have started.
@@ -137,7 +137,7 @@ settings_read(Keep) -> (adapter()):settings_read(Keep).
 -spec published() -> non_neg_integer() | unknown.
 published() -> (adapter()):published().
 
--spec stops() -> boolean().
+-spec stops() -> boolean() | perhaps.
 stops() -> (adapter()):stops().
 
 -spec opens_early() -> boolean().

@@ -12,9 +12,10 @@
 %% have waited for its record, until the broker has closed its listeners.
 -spec leave() -> ok.
 leave() ->
-    leave(emq_plugin_kafka_broker:stops() andalso disconnects()).
+    leave(disconnects() andalso emq_plugin_kafka_broker:stops()).
 
 leave(true) -> emq_plugin_kafka_broker:reopen_late();
+leave(perhaps) -> emq_plugin_kafka_grace:begin_();
 leave(false) -> emq_plugin_kafka_hooks:unregister().
 
 %% Whether some rule has a publisher disconnected whose record is not safe.

@@ -156,8 +156,12 @@ published() ->
         error:_ -> unknown
     end.
 
--spec stops() -> boolean().
-stops() -> emq_plugin_kafka_doors:node_stops().
+%% Its stop unloads plugins first.
+-spec stops() -> true | perhaps.
+stops() -> stops(emq_plugin_kafka_doors:node_stops()).
+
+stops(true) -> true;
+stops(false) -> perhaps.
 
 %% EMQ 2.3 opens them last.
 -spec opens_early() -> false.

@@ -7,6 +7,7 @@
 %% Registers what the rules need.
 -spec register() -> ok.
 register() ->
+    ok = emq_plugin_kafka_grace:cancel(),
     ok = registered(emq_plugin_kafka:load([])),
     gap_ended(emq_plugin_kafka_unseen:ended()).
 

@@ -10,7 +10,7 @@ about() ->
       settings => fun(_Mode) -> [{"linger", "5ms"}] end}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
-run(_Mode) ->
+run(Mode) ->
     Load = faults_rig:load(#{}),
     ok = faults_load:await(Load, acked, 500),
     InFlight = faults_rig:in_flight(),
@@ -26,10 +26,12 @@ run(_Mode) ->
     ok = faults_load:await(Load, acked, 2000),
     #{losses => {gap, Gap}, duplicates => InFlight,
       evidence => [{Most >= 2000, io_lib:format("saved with a backlog of up to ~b records; the new setting is in force", [Most])},
-                   faults_said:crashes(), ended(faults_load:lost(Load))]}.
+                   faults_said:crashes() | ended(Mode, faults_load:lost(Load))]}.
 
-%% A publisher whose record was under way when the plugin stopped may be told to send it again.
-ended(Lost) -> {Lost =< 20, io_lib:format("~b of 20 connections ended", [Lost])}.
+%% A publisher whose record was under way when the plugin stopped may be told to send it again. In durable each is refused until
+%% the plugin runs again, however often it connects.
+ended(durable, _Lost) -> [];
+ended(_Mode, Lost) -> [{Lost =< 20, io_lib:format("~b of 20 connections ended", [Lost])}].
 
 changed() ->
     case faults_rig:rpc(emq_plugin_kafka, status, []) of

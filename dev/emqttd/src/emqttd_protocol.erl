@@ -150,6 +150,7 @@ process(disconnect, State) ->
     {stop, normal, State#state{will = undefined}}.
 
 message(Publish, #state{client_id = ClientId, username = Username}) ->
+    ok = emqttd_metrics:received(),
     emqttd_message:from_publish(ClientId, Username, Publish).
 
 run(Hook, Table, #state{client_id = ClientId, username = Username}) ->

@@ -1,0 +1,20 @@
+%% A stand-in broker that opens its listeners first, as EMQX 4 and 5 do; with the installer's own lines in its vm.args, or without them.
+-module(faults_windows).
+
+-export([listeners_first/1, as_before/0]).
+
+-spec listeners_first(open | closed) -> ok.
+listeners_first(open) ->
+    file:write_file(vm_args(), "-emqttd listeners_first true\n");
+listeners_first(closed) ->
+    %% For the stand-in's names of what EMQX has.
+    Script = "plugin=emq_plugin_kafka; source dev/listen_late.bash; boot_lines | sed s/emqx/emqttd/g",
+    {0, Lines} = standin_broker:run(os:find_executable("bash"), ["-c", "cd " ++ os:getenv("PROJECT_ROOT") ++ " && " ++ Script]),
+    file:write_file(vm_args(), ["-emqttd listeners_first true\n", Lines]).
+
+-spec as_before() -> ok.
+as_before() ->
+    file:delete(vm_args()).
+
+vm_args() ->
+    filename:join([faults_rig:home(), "etc", "vm.args"]).

@@ -1,0 +1,36 @@
+%% The plugin is stopped for longer than its hooks outlive it, and started again, under load: just as many acknowledged messages may be
+%% missing as are counted as unseen.
+-module(scenario_restart).
+-behaviour(faults).
+
+-export([about/0, run/1]).
+
+-define(TIMES, 2).
+
+-spec about() -> faults:about().
+about() ->
+    #{number => 20, title => "the plugin stops and starts under load", modes => [async, durable], quick => [durable], limit_s => 300}.
+
+-spec run(faults_rig:mode()) -> faults:outcome().
+run(_Mode) ->
+    Load = faults_rig:load(#{rate => 50}),
+    ok = faults_load:await(Load, acked, 200),
+    InFlight = [restarted(Load) || _ <- lists:seq(1, ?TIMES)],
+    #{unseen := Unseen} = faults_rig:stats(),
+    Alarm = faults_wait:until("the alarm", fun() -> lists:member(<<"records_lost">>, alarms()) end, 10000),
+    #{losses => {gap, Unseen}, duplicates => lists:sum(InFlight),
+      evidence => [{Unseen > 0, io_lib:format("~b messages counted as unseen", [Unseen])}, {Alarm, "the alarm records_lost"},
+                   {faults_rig:logged("messages published: [1-9]") > 0, "the log says how many"}]}.
+
+%% Acknowledged while the plugin is away: then no hook is there any more.
+restarted(Load) ->
+    InFlight = faults_rig:in_flight(),
+    {0, _} = faults_rig:ctl(["plugins", "unload", "emq_plugin_kafka"]),
+    ok = faults_load:await(Load, acked, 200),
+    {0, _} = faults_rig:ctl(["plugins", "load", "emq_plugin_kafka"]),
+    ok = faults_load:await(Load, acked, 200),
+    InFlight.
+
+alarms() ->
+    #{alarms := Alarms} = faults_rig:rpc(emq_plugin_kafka, status, []),
+    Alarms.
