@@ -109,3 +109,7 @@ a_summary_is_always_text_test() ->
                  control => <<"emqttd_ctl">>},
     {[{raise, #{summary := Summary}}], _} = emq_plugin_kafka_alarms:next(0, Degraded, emq_plugin_kafka_alarms:new()),
     ?assertEqual(<<"caf??">>, Summary).
+
+messages_that_no_hook_saw_raise_the_alarm_at_the_first_look_test() ->
+    {Done, _} = seconds(0, 100, (well())#{unseen => 3}, emq_plugin_kafka_alarms:new()),
+    ?assertEqual([{0, {raise, <<"records_lost">>}}, {60, {clear, <<"records_lost">>}}], Done).
