@@ -15,7 +15,7 @@ leave() ->
     leave(disconnects() andalso emq_plugin_kafka_broker:stops()).
 
 leave(true) -> emq_plugin_kafka_broker:reopen_late();
-leave(perhaps) -> emq_plugin_kafka_grace:begin_();
+leave(perhaps) -> emq_plugin_kafka_grace:grant();
 leave(false) -> emq_plugin_kafka_hooks:unregister().
 
 %% Whether some rule has a publisher disconnected whose record is not safe.

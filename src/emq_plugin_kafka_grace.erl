@@ -3,14 +3,19 @@
 %% application unregisters them a second after its end, unless the node stops or the plugin has started again.
 -module(emq_plugin_kafka_grace).
 
--export([begin_/0, cancel/0]).
+-export([grant/0, cancel/0]).
 
 -define(GRACE_MS, 1000).
 
 %% Called while the application stops, when its processes still run.
--spec begin_() -> ok.
-begin_() ->
-    Application = whereis(emq_plugin_kafka_sup),
+-spec grant() -> ok.
+grant() ->
+    ok = cancel(),
+    grant(whereis(emq_plugin_kafka_sup)).
+
+grant(undefined) ->
+    emq_plugin_kafka_hooks:unregister();
+grant(Application) ->
     %% A stop kills what has the application's group leader.
     Outlives = spawn(fun() -> receive go -> wait(monitor(process, Application)) end end),
     true = group_leader(whereis(init), Outlives),
