@@ -125,7 +125,11 @@ made(Calls) ->
 
 compare(Start, Topic, Printed) ->
     Arrived = since(Start, Topic, length(Printed)),
-    lists:foreach(fun({P, A}) -> same(P, A, Start) end, lists:zip(Printed, Arrived)).
+    lists:foreach(fun({P, A}) -> same(P, A, Start) end, lists:zip(by_key(Printed), by_key(Arrived))).
+
+%% Only the records of one key are in order.
+by_key(Records) ->
+    lists:sort(fun(#{key := A}, #{key := B}) -> iolist_to_binary(A) =< iolist_to_binary(B) end, Records).
 
 same(#{key := Key, headers := Headers, value := Value}, #{timestamp := Ts} = Arrived, Start) ->
     #{key := K, headers := H, value := V} = Arrived,
