@@ -121,7 +121,8 @@ taken(false, Wanted, Value, Rest) ->
     {value, Found, [Value | Left]}.
 
 %% Only the records of one client are in order.
-is_of({'message.publish', _}, none, New) -> is_map_key(<<"payload_encoding">>, maps:get(<<"message">>, New));
+is_of({'message.publish', [Message]}, none, #{<<"message">> := #{<<"payload_encoding">> := _, <<"payload">> := Payload}}) ->
+    base64:decode(Payload) =:= element(12, Message);
 is_of({'session.subscribed', _}, none, #{<<"message">> := #{<<"opts">> := #{<<"local">> := true}}}) -> true;
 is_of(_Call, none, _New) -> false;
 is_of(_Call, {_File, #{<<"client_id">> := Id}}, #{<<"client_id">> := Other}) -> Id =:= Other.

@@ -10,6 +10,16 @@ use crate::produce::{Client, Record, Refused, hand_over, refused};
 use crate::shared::{Number, Origin};
 use crate::stored::Stored;
 
+/// Whether what waits behind the first record of its key may be sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Following {
+    /// It may.
+    #[default]
+    Goes,
+    /// The producer gives back what it has.
+    Ended,
+}
+
 /// A slot whose next record librdkafka had no room for.
 pub struct Stalled {
     topic: Arc<TopicHandle>,
@@ -81,12 +91,21 @@ impl Client {
 
     /// The first record of a slot was acknowledged (`open`), or refused: sends what waits behind it.
     pub fn follow(&self, topic: &Arc<TopicHandle>, slot: Slot, open: bool) {
-        while let Some(waiting) = topic.key_order.next(slot, open) {
+        loop {
+            // Held from the queue to librdkafka: a purge in between would give back what is before the record, and not the record.
+            let following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+            if *following == Following::Ended {
+                return;
+            }
+            let Some(waiting) = topic.key_order.next(slot, open) else { return };
             match self.send_waiting(topic, &waiting, open) {
                 Ok(()) if open => {}
                 // It is the first now.
                 Ok(()) => return,
-                Err(refusal @ Refused::Final(_)) => self.refuse_waiting(&waiting, refusal),
+                Err(refusal @ Refused::Final(_)) => {
+                    drop(following);
+                    self.refuse_waiting(&waiting, refusal);
+                }
                 // The end of this producer gives it back.
                 Err(Refused::Fatal) => return topic.key_order.put_back(slot, waiting),
                 Err(Refused::Full) => {
@@ -96,6 +115,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// From now on, what waits behind the first record of its key stays where it is.
+    pub fn end_following(&self) {
+        *self.following.lock().unwrap_or_else(PoisonError::into_inner) = Following::Ended;
     }
 
     fn send_waiting(&self, topic: &TopicHandle, waiting: &Waiting, open: bool) -> Result<(), Refused> {

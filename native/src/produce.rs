@@ -27,7 +27,7 @@ use crate::names::Key;
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::open_topics::OpenTopics;
-use crate::ordered::Stalled;
+use crate::ordered::{Following, Stalled};
 use crate::record::Header;
 use crate::reports::Queue;
 use crate::rounds::Rounds;
@@ -149,6 +149,8 @@ pub struct Client {
     topic: Arc<TopicHandle>,
     /// Each topic by its name, looked up once.
     pub topics: OpenTopics,
+    /// Held while a record goes from behind the first one of its key to librdkafka.
+    pub following: Mutex<Following>,
     /// Slots whose next record librdkafka had no room for.
     pub stalled: Mutex<Vec<Stalled>>,
     /// Copies of what Kafka refuses for good, where there is a topic for them.
@@ -222,6 +224,8 @@ impl Client {
     }
 
     fn purge(&self, flags: i32) {
+        // First: what is sent after the purge would overtake what is purged.
+        self.end_following();
         self.give_back_held();
         // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
         unsafe { rd_kafka_purge(self.native.native_ptr(), flags) };
@@ -310,6 +314,7 @@ impl Producer {
         let client = Arc::new(Client {
             topic,
             topics,
+            following: Mutex::default(),
             stalled: Mutex::default(),
             dead_letters,
             dynamic: DynamicTopics::new(settings.max_dynamic_topics),

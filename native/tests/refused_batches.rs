@@ -4,7 +4,7 @@
 mod common;
 
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Cluster, DEADLINE, TempDir, cluster, consume, nobody, numbers_of, publish, settings, submit, wait_for};
 use emq_plugin_kafka_nif::blame::{Blame, blame};
@@ -124,6 +124,29 @@ fn what_waits_behind_the_first_record_of_a_key_is_given_back_at_the_end() {
     assert_eq!(handle.metrics().snapshot().queued, 100);
     let closed = handle.close(Duration::ZERO).expect("it was open");
     assert_eq!((closed.given_up, closed.spooled), (0, 100));
+}
+
+#[test]
+fn reloads_while_records_wait_behind_the_first_of_their_key_reorder_nothing() {
+    const RELOADS: u64 = 100;
+    const EACH: u64 = 2000;
+    let (cluster, dir) = (cluster(1), TempDir::new());
+    let more = [("spool", "overflow"), ("spool_dir", dir.text())];
+    let (handle, _rung) = opened(settings(&cluster.bootstrap_servers(), &more));
+    for reload in 0..RELOADS {
+        submit_numbers(&handle, reload * EACH..(reload + 1) * EACH);
+        // In another moment each time: some of them find the others leaving, because the first one was acknowledged.
+        let moment = Instant::now() + Duration::from_micros(reload * 60);
+        while Instant::now() < moment {
+            std::hint::spin_loop();
+        }
+        handle.reload(settings(&cluster.bootstrap_servers(), &more), "n@h").expect("reloaded");
+    }
+    let all = RELOADS * EACH;
+    wait_for(&handle, "all records", |s| s.success == all);
+    handle.close(LONG);
+    let count = usize::try_from(all).expect("small");
+    assert_eq!(numbers_of(&consume(&cluster, count), "c"), (0..all).collect::<Vec<_>>());
 }
 
 #[test]
