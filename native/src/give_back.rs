@@ -87,12 +87,14 @@ impl Client {
     /// The record itself, not its dead letter: the next producer finds out again.
     pub fn give_back_letter(&self, number: u64) {
         let Some(letter) = self.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
-        match (letter.origin, letter.stored) {
-            (Origin::Direct(order), Some(stored)) => {
-                self.keep(Returned { order, stored, cost: letter.cost, waiter: letter.waiter });
-            }
-            _ => self.shared.budget.release(1, letter.cost),
+        if let (Origin::Direct(order), Some(stored)) = (letter.origin, letter.stored) {
+            return self.keep(Returned { order, stored, cost: letter.cost, waiter: letter.waiter });
         }
+        // It is read again, and who waits for it still does.
+        if let Some(waiter) = letter.waiter {
+            self.shared.tickets.insert(letter.origin.pack(), waiter);
+        }
+        self.shared.budget.release(1, letter.cost);
     }
 
     fn keep(&self, returned: Returned) {

@@ -183,6 +183,23 @@ fn a_waiter_is_answered_when_its_record_arrives_after_all() {
 }
 
 #[test]
+fn who_waits_is_answered_though_the_dead_letter_of_the_record_comes_back() {
+    let (cluster, dir) = (cluster(1), TempDir::new());
+    cluster.create_topic("dead", 1, 1).expect("a topic");
+    // The batch, the record alone, and its dead letter; after that the record itself is taken.
+    refuses(&cluster, &[INVALID, INVALID, INVALID]);
+    let more = [("produce", "sync"), ("spool", "overflow"), ("spool_dir", dir.text()), ("dead_letter_topic", "dead")];
+    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &more));
+    let mailbox = common::Mailbox::default();
+    assert!(matches!(mailbox.submit(&handle, &publish(b"c", b"1")), Outcome::Wait { .. }));
+    renewed(&handle, &rung);
+    renewed(&handle, &rung);
+    let (_, answer) = mailbox.receive("the record is with Kafka");
+    assert!(matches!(answer, emq_plugin_kafka_nif::waiters::Answer::Safe), "{answer:?}");
+    handle.close(LONG);
+}
+
+#[test]
 fn a_flush_waits_for_isolated_records() {
     let cluster = cluster(1);
     refuses(&cluster, &[INVALID]);
