@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crc32c::crc32c;
 
 use crate::error::OpenError;
-use crate::frame::{VERSION, take, take_u32, take_u64};
+use crate::frame::{NO_VERSION, VERSION, take, take_u32, take_u64};
 use crate::segment::{no_space, read_up_to};
 
 const MAGIC: [u8; 8] = *b"EMQKACK\n";
@@ -137,6 +137,9 @@ impl Acks {
             return None;
         }
         let version = take_u32(&mut bytes)?;
+        if version == NO_VERSION {
+            return None;
+        }
         if version != VERSION {
             return Some(Err(version));
         }

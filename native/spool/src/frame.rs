@@ -13,6 +13,8 @@ use crc32c::{crc32c, crc32c_append};
 
 /// The version that is written, and the only one read.
 pub(crate) const VERSION: u32 = 1;
+/// No version has this number: what was to follow the magic was never written, or cut off.
+pub(crate) const NO_VERSION: u32 = 0;
 /// Bytes of a segment's header.
 pub(crate) const HEADER: usize = 64;
 /// Bytes of a frame before the payload.
@@ -69,6 +71,9 @@ impl Header {
         }
         // Before the CRC: where that is in a later version is not known.
         let version = take_u32(&mut rest)?;
+        if version == NO_VERSION {
+            return None;
+        }
         if version != VERSION {
             return Some(Err(BadHeader::Version(version)));
         }
@@ -234,12 +239,21 @@ mod tests {
         for bit in 0..HEADER * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let expected = if (64..96).contains(&bit) {
-                BadHeader::Version(VERSION ^ (1 << (bit - 64)))
-            } else {
-                BadHeader::Damaged
+            let expected = match bit.checked_sub(64).filter(|bit| *bit < 32).map(|bit| VERSION ^ (1 << bit)) {
+                None | Some(NO_VERSION) => BadHeader::Damaged,
+                Some(version) => BadHeader::Version(version),
             };
             assert_eq!(Header::decode(&flipped), Err(expected), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_was_cut_off_anywhere_is_damaged() {
+        let whole = Header { epoch: 1, first: 3, follows: 2, created: 4 }.encode();
+        for length in 0..HEADER {
+            let mut cut = [0; HEADER];
+            cut[..length].copy_from_slice(&whole[..length]);
+            assert_eq!(Header::decode(&cut), Err(BadHeader::Damaged), "{length} bytes are left");
         }
     }
 
