@@ -27,7 +27,7 @@ use thiserror::Error;
 use crate::encode::PayloadEncoding;
 use crate::event::EventKind;
 use crate::names::{Key, Naming};
-use crate::rule::{Destination, FormatName, OnFailure, Produce, Rule};
+use crate::rule::{self, Destination, FormatName, OnFailure, PRODUCES, Rule};
 use crate::topic::KafkaTopic;
 
 pub use listener::ListenAddress;
@@ -135,12 +135,15 @@ impl Default for Settings {
 
 const ENCODINGS: [(&str, PayloadEncoding); 3] =
     [("auto", PayloadEncoding::Auto), ("utf8", PayloadEncoding::Utf8), ("base64", PayloadEncoding::Base64)];
-const FORMATS: [(&str, FormatName); 3] =
-    [("json", FormatName::Json), ("raw", FormatName::Raw), ("cloudevents", FormatName::CloudEvents)];
-const PRODUCES: [(&str, Produce); 3] =
-    [("async", Produce::Async), ("durable", Produce::Durable), ("sync", Produce::Sync)];
-const FAILURES: [(&str, Option<OnFailure>); 3] =
-    [("auto", None), ("continue", Some(OnFailure::Continue)), ("disconnect", Some(OnFailure::Disconnect))];
+/// A template is a rule's own.
+const FORMATS: [(&str, FormatName); 3] = {
+    let [json, raw, cloudevents, _template] = rule::FORMATS;
+    [json, raw, cloudevents]
+};
+const FAILURES: [(&str, Option<OnFailure>); 3] = {
+    let [(goes_on, continues), (ends, disconnects)] = rule::FAILURES;
+    [("auto", None), (goes_on, Some(continues)), (ends, Some(disconnects))]
+};
 const SPOOLS: [(&str, SpoolMode); 3] =
     [("off", SpoolMode::Off), ("overflow", SpoolMode::Overflow), ("always", SpoolMode::Always)];
 const OVERFLOWS: [(&str, bool); 2] = [("drop_new", false), ("block", true)];
@@ -459,18 +462,18 @@ fn one_of_names<T: Copy>(choices: &[(&str, T)], name: Option<&str>) -> Option<T>
 }
 
 fn named<T: Copy>(key: &str, value: &str, choices: &[(&str, T)]) -> Result<T, SettingError> {
-    let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-    let chosen = one_of(key, value, &names)?;
-    let found = choices.iter().find(|(name, _)| *name == chosen).map(|(_, choice)| *choice);
-    found.ok_or_else(|| SettingError::new(key, "is no choice"))
+    one_of_names(choices, Some(value)).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        not_one_of(key, value, &names)
+    })
 }
 
 fn one_of(key: &str, value: &str, choices: &[&str]) -> Result<String, SettingError> {
-    choices
-        .iter()
-        .find(|choice| **choice == value)
-        .map(|choice| (*choice).to_owned())
-        .ok_or_else(|| SettingError::new(key, format!("expected one of {}, got {value:?}", choices.join(", "))))
+    if choices.contains(&value) { Ok(value.to_owned()) } else { Err(not_one_of(key, value, choices)) }
+}
+
+fn not_one_of(key: &str, value: &str, choices: &[&str]) -> SettingError {
+    SettingError::new(key, format!("expected one of {}, got {value:?}", choices.join(", ")))
 }
 
 fn number<T: TryFrom<u64>>(key: &str, value: &str, range: &RangeInclusive<u64>, what: &str) -> Result<T, SettingError> {

@@ -9,6 +9,22 @@ use text::{Key, Mode, Text};
 
 mod text;
 
+/// The fields of a rule.
+pub const FIELDS: [&str; 10] =
+    ["filter", "topic", "key", "format", "mode", "value", "headers", "tombstone", "produce", "on_failure"];
+/// How formats are called, that of templates last.
+pub const FORMATS: [(&str, FormatName); 4] = [
+    ("json", FormatName::Json),
+    ("raw", FormatName::Raw),
+    ("cloudevents", FormatName::CloudEvents),
+    ("template", FormatName::Template),
+];
+/// How the modes are called.
+pub const PRODUCES: [(&str, Produce); 3] =
+    [("async", Produce::Async), ("durable", Produce::Durable), ("sync", Produce::Sync)];
+/// What may become of a publisher whose record is not safe.
+pub const FAILURES: [(&str, OnFailure); 2] = [("continue", OnFailure::Continue), ("disconnect", OnFailure::Disconnect)];
+
 /// A compiled rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {

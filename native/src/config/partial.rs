@@ -8,20 +8,16 @@
 use rdkafka::ClientConfig;
 use serde_json::Value;
 
-use super::{FAILURES, PRODUCES, RULE, Settings, SpoolMode, one_of_names};
+use super::{FAILURES, RULE, Settings, SpoolMode, one_of_names};
 use crate::event::EventKind;
 use crate::filter::TopicFilter;
-use crate::rule::{FormatName, OnFailure, Produce, Rule};
+use crate::rule::{FIELDS, FormatName, OnFailure, PRODUCES, Produce, Rule};
 
 /// The settings that decide what is in a record. What else a record passes on its way to the disk begins with `spool`.
 const OF_RECORDS: [&str; 4] = ["topic", "format", "encode_payload", "topic_max_dynamic"];
 
 /// The one property that bounds what is taken in.
 const LARGEST: &str = "message.max.bytes";
-
-/// The fields of a rule.
-const FIELDS: [&str; 10] =
-    ["filter", "topic", "key", "format", "mode", "value", "headers", "tombstone", "produce", "on_failure"];
 
 /// The name of the rules that there are where none is configured.
 const DEFAULT_RULE: &str = "default";

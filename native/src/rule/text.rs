@@ -8,20 +8,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{FormatName, OnFailure, Produce};
+use super::{FAILURES, FIELDS, FORMATS, FormatName, OnFailure, PRODUCES, Produce};
 
-const FIELDS: [&str; 10] =
-    ["filter", "topic", "key", "format", "mode", "value", "headers", "tombstone", "produce", "on_failure"];
-const FORMATS: [(&str, FormatName); 4] = [
-    ("json", FormatName::Json),
-    ("raw", FormatName::Raw),
-    ("cloudevents", FormatName::CloudEvents),
-    ("template", FormatName::Template),
-];
 const MODES: [(&str, Mode); 2] = [("structured", Mode::Structured), ("binary", Mode::Binary)];
-const PRODUCES: [(&str, Produce); 3] =
-    [("async", Produce::Async), ("durable", Produce::Durable), ("sync", Produce::Sync)];
-const FAILURES: [(&str, OnFailure); 2] = [("continue", OnFailure::Continue), ("disconnect", OnFailure::Disconnect)];
 /// As in the conf file.
 const SWITCHES: [(&str, bool); 4] = [("on", true), ("off", false), ("true", true), ("false", false)];
 
