@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustler::{Atom, Binary, Encoder, Env, ListIterator, NifResult, Term};
 
-use super::{HANDLE, apart, parse_settings, read_pairs};
+use super::{HANDLE, apart, parse_settings, read_pairs, ring_for};
 use crate::atoms;
 use crate::config::{Settings, Shown};
 use crate::handle::Degraded;
@@ -17,6 +17,7 @@ fn degrade<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> Ni
     let pairs = read_pairs(settings)?;
     let node = String::from_utf8_lossy(node.as_slice()).into_owned();
     let partial = Settings::partial(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    ring_for(env.pid());
     Ok(match apart(|| HANDLE.degrade(partial, &node)) {
         Some(Degraded::Spooling) => atoms::spooling().encode(env),
         Some(Degraded::Counting(Some(why))) => (atoms::counting(), why).encode(env),
