@@ -44,17 +44,8 @@ impl Bystander {
             counters.dropped();
             self.shared.metrics.dropped(reason);
         }
-        if let Publisher::Again { id, .. } = publisher {
-            self.shared.waiters.withdraw(*id);
-        }
-        if !any {
-            return Outcome::Ignored;
-        }
-        if !disconnects || matches!(publisher, Publisher::Hurried) {
-            return Outcome::Dropped(reason.name().into());
-        }
-        self.shared.waiters.count_disconnected();
-        Outcome::Refused(reason.name().into())
+        let outcome = publisher.turn_away(&self.shared.waiters, reason, disconnects);
+        if any { outcome } else { Outcome::Ignored }
     }
 
     /// The events that some rule wants.

@@ -9,10 +9,11 @@ use crate::config::Settings;
 use crate::context::Context;
 use crate::encode::Encoder;
 use crate::event::{Event, EventKind, Reading};
+use crate::hand_over::Record;
 use crate::intake::{Intake, Terms};
 use crate::metrics::{DropReason, RuleCounters};
 use crate::native_parts::TopicHandle;
-use crate::produce::{OpenError, Record};
+use crate::produce::OpenError;
 use crate::record::{Identity, fill};
 use crate::route::{Routes, matches};
 use crate::rule::{Destination, OnFailure, Produce, Rule};
@@ -20,7 +21,7 @@ use crate::shared::Shared;
 use crate::store::{Until, Want};
 use crate::template::Template;
 use crate::time::now;
-use crate::waiters::{Caller, Refusal, WaiterId};
+use crate::waiters::{Caller, Refusal, WaiterId, Waiters};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
 const KEPT_BUFFERS: usize = 1 << 20;
@@ -154,6 +155,20 @@ pub enum Publisher<'c> {
         /// Whether it waits for room no longer.
         last: bool,
     },
+}
+
+impl Publisher<'_> {
+    /// Its event becomes no record, for this reason, which is counted elsewhere. Whether it `disconnects` is its rules'.
+    pub fn turn_away(&self, waiters: &Waiters, reason: DropReason, disconnects: bool) -> Outcome {
+        if let Self::Again { id, .. } = self {
+            waiters.withdraw(*id);
+        }
+        if matches!(self, Self::Hurried) || !disconnects {
+            return Outcome::Dropped(reason.name().into());
+        }
+        waiters.count_disconnected();
+        Outcome::Refused(reason.name().into())
+    }
 }
 
 /// An event on its way through the rules.
