@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::metrics::{DropReason, Home};
+use crate::hand_over::{Record, Refused, cost};
+use crate::metrics::{DropReason, Home, OTHER};
 use crate::native_parts::TopicHandle;
-use crate::produce::{Client, Record, Refused, cost};
+use crate::produce::Client;
 use crate::shared::Origin;
 use crate::stored::Stored;
 use crate::waiters::WaiterId;
@@ -113,6 +114,12 @@ impl Client {
             Err(Refused::Fatal) => self.give_back_letter(number),
             Err(refused) => self.dead_letter_refused(number, &format!("{} (after {name})", refused.reason().name())),
         }
+    }
+
+    /// A record that nobody can read any more: the memory that it was in is damaged.
+    pub fn refuse_unreadable(&self, origin: Origin, cost: usize) {
+        let waiter = self.shared.tickets.take(origin.pack());
+        self.settle_refused(origin, OTHER, cost, &Verdict::Dropped(DropReason::Corrupt), waiter, false);
     }
 
     /// Kafka has a copy.

@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::blame::{Blame, blame};
-use crate::dead_letter::Verdict;
+use crate::hand_over::cost;
 use crate::key_order::Slot;
 use crate::metrics::{Home, Latencies};
 use crate::notices::Level;
-use crate::produce::{Client, cost};
+use crate::produce::Client;
 use crate::reports::{Content, Event, Report, Reports};
 use crate::rounds::Round;
 use crate::shared::Origin;
-use crate::stored::Stored;
 use crate::time::now;
 use crate::waiters::WaiterId;
 use crate::words::Said;
@@ -59,8 +58,8 @@ pub struct Batch<'e> {
     pub delivered: usize,
 }
 
-/// Takes a record that Kafka does not have, of a batch. Calls `leave` of `Settled` or sees to it that the record leaves later.
-type Failed<'f, 'e> = dyn FnMut(&mut Settled, Report<'e>, RDKafkaErrorCode) + 'f;
+/// Takes a record of a batch that Kafka does not have, and sees to it that it leaves `in_librdkafka`.
+type Failed<'f, 'e> = dyn FnMut(Report<'e>, RDKafkaErrorCode) + 'f;
 
 /// Serves a client's events until it is told to stop.
 pub fn serve(client: &Client) {
@@ -68,10 +67,7 @@ pub fn serve(client: &Client) {
     let mut swept = Instant::now();
     while !client.stop.load(Ordering::Acquire) {
         if let Some(event) = client.queue.poll(POLL_INTERVAL) {
-            serve_event(client, &event, &mut settled, &mut |settled, report, error| {
-                settled.leave(report);
-                undelivered(client, report, error);
-            });
+            serve_event(client, &event, &mut settled, &mut |report, error| undelivered(client, report, error));
         }
         client.follow_stalled();
         client.tell_of_room();
@@ -113,7 +109,7 @@ fn serve_reports<'e>(
             batch.topic = report.topic();
         }
         if let Some(error) = report.error() {
-            failed(settled, report, error);
+            failed(report, error);
             continue;
         }
         settled.leave(report);
@@ -151,7 +147,7 @@ fn serve_reports<'e>(
 }
 
 impl Settled {
-    /// The record leaves librdkafka when this event is settled.
+    /// The record leaves `in_librdkafka` when this event is settled.
     fn leave(&mut self, report: Report<'_>) {
         match report.number().round() {
             Round::Even => self.even += 1,
@@ -229,28 +225,13 @@ fn undelivered(client: &Client, report: Report<'_>, error: RDKafkaErrorCode) {
         Blame::Topic => true,
         Blame::Limit => !client.is_fatal(),
     };
-    let origin = report.number().origin();
-    match origin {
-        Origin::DeadLetter(number) if is_refused => client.dead_letter_refused(number, &error_name(error)),
-        _ if is_refused => refuse(client, report, origin, error),
-        _ => client.give_back(report),
+    if !is_refused {
+        return client.give_back(report);
     }
-    if is_refused && report.number().is_first() {
+    client.refuse_for(&client.waiting(report), error);
+    if report.number().is_first() {
         client.follow_report(report, false);
     }
-}
-
-fn refuse(client: &Client, report: Report<'_>, origin: Origin, error: RDKafkaErrorCode) {
-    let topic = report.topic();
-    let record = Stored {
-        order: 0,
-        topic: &topic,
-        key: report.key(),
-        value: report.value(),
-        headers: report.headers().into(),
-        timestamp: report.timestamp(),
-    };
-    client.refuse(&record, origin, Verdict::Failed(error_name(error)), &error.to_string());
 }
 
 fn cost_of(report: Report<'_>) -> usize {
@@ -358,7 +339,7 @@ impl Client {
 
     /// The first record of a key was acknowledged (`open`) or refused.
     fn follow_report(&self, report: Report<'_>, open: bool) {
-        if let Some((topic, key)) = self.known_topic(&report.topic()).zip(report.key()) {
+        if let Some((topic, key)) = self.topics.get(&report.topic()).zip(report.key()) {
             self.follow(&topic, Slot::of(key), open);
         }
     }

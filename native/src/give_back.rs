@@ -1,14 +1,14 @@
 //! Records that librdkafka gives back, or that it never got: kept for the next producer, or refused for good.
 
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::dead_letter::Verdict;
 use crate::delivery::error_name;
+use crate::hand_over::{Refused, cost};
 use crate::key_order::Waiting;
-use crate::produce::{Client, Refused, cost};
+use crate::produce::Client;
 use crate::reports::Report;
 use crate::shared::Origin;
 use crate::stored::Stored;
@@ -46,19 +46,15 @@ impl Client {
         Waiting { number, stored: stored.to_bytes(), cost }
     }
 
-    /// Keeps the record of a report for the next producer, as `give_back_waiting`. The caller sees to it that it leaves.
+    /// Keeps the record of a report for the next producer. One that is in the spool need not be copied for that.
     pub fn give_back(&self, report: Report<'_>) {
-        let origin = report.number().origin();
-        match origin {
-            Origin::Direct(order) => {
-                let Waiting { stored, cost, .. } = self.waiting(report);
-                let waiter = self.shared.tickets.take(origin.pack());
-                self.keep(Returned { order, stored, cost, waiter });
-            }
+        let number = report.number();
+        match number.origin() {
             Origin::Main(_) | Origin::Handover(_) => {
                 self.shared.budget.release(1, cost(report.key(), report.value(), &report.headers()));
+                self.in_librdkafka.leave(number.round(), 1);
             }
-            Origin::DeadLetter(letter) => self.give_back_letter(letter),
+            Origin::Direct(_) | Origin::DeadLetter(_) => self.give_back_waiting(self.waiting(report)),
         }
     }
 
@@ -119,42 +115,12 @@ impl Client {
     fn refuse_record(&self, record: &Waiting, verdict: Verdict, words: &str) {
         match record.number.origin() {
             Origin::DeadLetter(letter) => self.dead_letter_refused(letter, verdict.name()),
-            // Written by this process a moment ago: it can be read.
-            origin => {
-                if let Ok(stored) = Stored::read(&record.stored) {
-                    self.refuse(&stored, origin, verdict, words);
-                }
-            }
+            origin => match Stored::read(&record.stored) {
+                Ok(stored) => self.refuse(&stored, origin, verdict, words),
+                Err(_) => self.refuse_unreadable(origin, record.cost),
+            },
         }
         // Last: who waits until librdkafka is empty finds everything settled.
         self.in_librdkafka.leave(record.number.round(), 1);
-    }
-
-    /// Kafka has refused a batch of this topic, which most of its records need not deserve: the next producer isolates the topic.
-    pub fn isolate(&self, topic: &str) {
-        if self.shared.suspects.add(topic) {
-            let text = format!(
-                "Kafka refused a batch of records for the topic {topic}: its records are sent in small batches, one at a time, to \
-                 find out which are at fault; the others will arrive"
-            );
-            self.shared.notices.push(&format!("isolated {topic}"), text);
-        }
-        if !self.is_spoiled.swap(true, Ordering::AcqRel) {
-            self.shared.suspects.ring();
-        }
-    }
-
-    /// A topic's records go the usual way again. Called with the isolation's lock held: a record that comes now waits for it, and
-    /// finds the topic gone.
-    pub fn is_trusted_again(&self, topic: &str) {
-        self.shared.suspects.remove(topic);
-        if let Some(topic) = self.topics.get(topic) {
-            topic.is_isolated.store(false, Ordering::Release);
-        }
-    }
-
-    /// Kafka will take nothing of this producer any more, though librdkafka does not say so.
-    pub fn fail(&self) {
-        self.has_failed.store(true, Ordering::Release);
     }
 }

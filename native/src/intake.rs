@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::give_back::Returned;
+use crate::hand_over::{Record, Refused};
 use crate::metrics::{DropReason, Home};
-use crate::native_parts::TopicHandle;
-use crate::produce::{Producer, Record, Refused};
+use crate::produce::Producer;
 use crate::shared::{Origin, Shared};
 use crate::store::{Store, Until, Want};
 use crate::stored::Stored;
@@ -172,14 +172,14 @@ impl Intake {
             self.shared.tickets.insert(origin.pack(), waiter);
         }
         let words = verdict.name().to_owned();
-        client.refuse(&stored(record), origin, verdict, &words);
+        client.refuse(&record.stored(0), origin, verdict, &words);
         if has_letter { Ok(()) } else { Err(reason) }
     }
 
     fn append(&self, store: &Store, record: &Record<'_>, want: Want, count: impl FnOnce()) -> Result<(), DropReason> {
         with_buffer(|head| {
             let order = store.order(self.shared.next_order());
-            Stored { order, ..stored(record) }.write_head(head);
+            record.stored(order).write_head(head);
             store.append(head, record.value.unwrap_or_default(), want, count)
         })
     }
@@ -207,7 +207,7 @@ impl Intake {
             self.shared.metrics.queued(cost);
         }
         let order = self.shared.next_order();
-        let stored = Stored { order: self.producer.client().stored_order(order), ..stored(record) }.to_bytes();
+        let stored = record.stored(self.producer.client().stored_order(order)).to_bytes();
         held.push(Held { order, stored, cost, want: terms.want, durable: terms.durable });
         Some(Ok(()))
     }
@@ -303,14 +303,8 @@ impl Intake {
         };
         let record = Stored::read(&held.stored).map_err(|_| refused(DropReason::Refused))?;
         let topic = KafkaTopic::new(record.topic).map_err(|_| refused(DropReason::Refused))?;
-        let topic: Arc<TopicHandle> = self.producer.open_topic(&topic).map_err(|_| refused(DropReason::Refused))?;
-        let record = Record {
-            topic: &topic,
-            key: record.key,
-            value: record.value,
-            headers: &record.headers,
-            timestamp: record.timestamp,
-        };
+        let topic = self.producer.open_topic(&topic).map_err(|_| refused(DropReason::Refused))?;
+        let record = Record::of(&record, &topic);
         match self.producer.produce(&record, held.want.map(|(waiter, _)| waiter)) {
             Ok(()) => Ok(()),
             // Settled there, one way or the other.
@@ -324,17 +318,6 @@ impl Intake {
 
     fn held(&self) -> MutexGuard<'_, Vec<Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn stored<'a>(record: &Record<'a>) -> Stored<'a> {
-    Stored {
-        order: 0,
-        topic: record.topic.name(),
-        key: record.key,
-        value: record.value,
-        headers: record.headers.into(),
-        timestamp: record.timestamp,
     }
 }
 

@@ -20,10 +20,11 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use crate::blame::{Blame, blame};
 use crate::config::Settings;
 use crate::delivery;
+use crate::hand_over::{Record, Refused, hand_over, refused};
 use crate::key_order::Waiting;
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
-use crate::produce::{Client, Record, Refused, hand_over, refused};
+use crate::produce::Client;
 use crate::reports::{Queue, Report};
 use crate::stored::Stored;
 use crate::topic::KafkaTopic;
@@ -146,7 +147,7 @@ impl Isolation {
             }
             let stays = !topic.queue.is_idle() || topic.since.elapsed() < PROBATION;
             if !stays {
-                main.is_trusted_again(name);
+                main.trust_again(name);
             }
             stays
         });
@@ -166,14 +167,7 @@ impl Isolation {
                 self.settle(&name, 1);
                 continue;
             };
-            let produced = Record {
-                topic: &handle,
-                key: stored.key,
-                value: stored.value,
-                headers: &stored.headers,
-                timestamp: stored.timestamp,
-            };
-            match hand_over(&self.native, &produced, record.number.get()).map_err(refused) {
+            match hand_over(&self.native, &Record::of(&stored, &handle), record.number.get()).map_err(refused) {
                 Ok(()) => {}
                 Err(refusal @ Refused::Final(_)) => {
                     main.refuse_waiting(&record, refusal);
@@ -198,7 +192,7 @@ impl Isolation {
         while !self.stop.load(Ordering::Acquire) {
             if let Some(event) = self.queue.poll(WAIT) {
                 let mut failed = Vec::new();
-                let batch = delivery::serve_event(main, &event, &mut settled, &mut |_, report, error| {
+                let batch = delivery::serve_event(main, &event, &mut settled, &mut |report, error| {
                     failed.push((report, error));
                 });
                 let Some(batch) = batch else { continue };
@@ -280,6 +274,31 @@ impl Isolation {
 
     fn topics(&self) -> MutexGuard<'_, Topics> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    /// Kafka has refused a batch of this topic, which most of its records need not deserve: the next producer isolates the topic.
+    pub fn isolate(&self, topic: &str) {
+        if self.shared.suspects.add(topic) {
+            let text = format!(
+                "Kafka refused a batch of records for the topic {topic}: its records are sent in small batches, one at a time, to \
+                 find out which are at fault; the others will arrive"
+            );
+            self.shared.notices.push(&format!("isolated {topic}"), text);
+        }
+        if !self.is_spoiled.swap(true, Ordering::AcqRel) {
+            self.shared.suspects.ring();
+        }
+    }
+
+    /// A topic's records go the usual way again. Called with the isolation's lock held: a record that comes now waits for it, and
+    /// finds the topic gone.
+    pub fn trust_again(&self, topic: &str) {
+        self.shared.suspects.remove(topic);
+        if let Some(topic) = self.topics.get(topic) {
+            topic.is_isolated.store(false, Ordering::Release);
+        }
     }
 }
 

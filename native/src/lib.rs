@@ -38,6 +38,7 @@ mod fields;
 pub mod filter;
 pub mod flush;
 pub mod give_back;
+pub mod hand_over;
 pub mod handle;
 pub mod intake;
 pub mod isolation;

@@ -4,9 +4,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use crate::hand_over::{Record, Refused, hand_over, refused};
 use crate::key_order::{Pass, Slot, Waiting};
 use crate::native_parts::TopicHandle;
-use crate::produce::{Client, Record, Refused, hand_over, refused};
+use crate::produce::Client;
 use crate::shared::{Number, Origin};
 use crate::stored::Stored;
 
@@ -57,7 +58,7 @@ impl Client {
             Pass::Free => self.send(record, number),
             Pass::Held => Ok(()),
             Pass::First(slot) => self.send(record, number.as_first(true)).inspect_err(|_| {
-                if let Some(topic) = self.known_topic(record.topic.name()) {
+                if let Some(topic) = self.topics.get(record.topic.name()) {
                     self.follow(&topic, slot, false);
                 }
             }),
@@ -69,15 +70,7 @@ impl Client {
     }
 
     fn copy(&self, record: &Record<'_>, number: Number) -> Waiting {
-        let stored = Stored {
-            order: self.order_of(number),
-            topic: record.topic.name(),
-            key: record.key,
-            value: record.value,
-            headers: record.headers.into(),
-            timestamp: record.timestamp,
-        };
-        Waiting { number, stored: stored.to_bytes(), cost: record.cost() }
+        Waiting { number, stored: record.stored(self.order_of(number)).to_bytes(), cost: record.cost() }
     }
 
     /// The place in the order of records that a record has which is nowhere but in memory.
@@ -126,14 +119,7 @@ impl Client {
         let Ok(stored) = Stored::read(&waiting.stored) else {
             return Err(refused(rdkafka::error::RDKafkaErrorCode::InvalidMessage));
         };
-        let record = Record {
-            topic,
-            key: stored.key,
-            value: stored.value,
-            headers: &stored.headers,
-            timestamp: stored.timestamp,
-        };
-        self.send(&record, waiting.number.as_first(!open))
+        self.send(&Record::of(&stored, topic), waiting.number.as_first(!open))
     }
 
     /// Tries again what librdkafka had no room for.

@@ -4,31 +4,27 @@
 //! that is looked up once: rust-rdkafka's producers would look the topic up, and allocate its name, for each record. What comes
 //! back is served by a thread of ours, see `delivery`.
 
-use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::bindings::{
-    RD_KAFKA_MSG_F_COPY, rd_kafka_flush, rd_kafka_producev, rd_kafka_purge, rd_kafka_resp_err_t, rd_kafka_vtype_t,
-};
+use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge, rd_kafka_resp_err_t};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
 use crate::config::Settings;
-use crate::dead_letter::{DeadLetters, Verdict};
-use crate::delivery::{self, error_name};
+use crate::dead_letter::DeadLetters;
+use crate::delivery;
 use crate::give_back::Returned;
+use crate::hand_over::{Record, Refused};
 use crate::isolation::Isolation;
 use crate::malloc;
-use crate::metrics::DropReason;
 use crate::names::Key;
 use crate::native_client::{self, NativeClient};
-use crate::native_parts::{NativeHeaders, TopicHandle};
+use crate::native_parts::TopicHandle;
 use crate::open_topics::OpenTopics;
 use crate::ordered::{Following, Stalled};
-use crate::record::Header;
 use crate::reports::Queue;
 use crate::rounds::Rounds;
 use crate::shared::{Origin, Shared};
@@ -38,15 +34,6 @@ use crate::topic::{KafkaTopic, TopicError};
 use crate::topics::DynamicTopics;
 use crate::waiters::WaiterId;
 use crate::words::Words;
-
-/// What librdkafka holds of its own for each queued message, measured; it counts payloads only.
-const MESSAGE_OVERHEAD: usize = 250;
-
-/// What librdkafka holds of its own for each header.
-const HEADER_OVERHEAD: usize = 50;
-
-/// `RD_KAFKA_PARTITION_UA`: let the partitioner choose.
-const PARTITION_BY_KEY: i32 = -1;
 
 /// librdkafka's flags for a purge: records in queues, records in flight.
 const PURGE_QUEUES: i32 = 1;
@@ -84,60 +71,6 @@ impl From<KafkaError> for OpenError {
         match error {
             KafkaError::ClientConfig(_, words, ..) | KafkaError::ClientCreation(words) => Self::Config(words),
             other => Self::Config(other.to_string()),
-        }
-    }
-}
-
-/// One record on its way to librdkafka.
-#[derive(Debug)]
-pub struct Record<'a> {
-    /// The topic.
-    pub topic: &'a TopicHandle,
-    /// The key. None lets the partitioner choose at random.
-    pub key: Option<&'a [u8]>,
-    /// The value. None is a null value: a tombstone.
-    pub value: Option<&'a [u8]>,
-    /// The headers.
-    pub headers: &'a [Header<'a>],
-    /// When the hook ran, in ms since 1970.
-    pub timestamp: i64,
-}
-
-impl Record<'_> {
-    /// What the record takes in memory.
-    #[must_use]
-    pub fn cost(&self) -> usize {
-        cost(self.key, self.value, self.headers)
-    }
-}
-
-/// What a record of these parts takes in memory.
-#[must_use]
-pub fn cost(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
-    let headers: usize = headers.iter().map(|(name, value)| HEADER_OVERHEAD + name.len() + value.len()).sum();
-    MESSAGE_OVERHEAD + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers
-}
-
-/// Why librdkafka did not take a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// It has no room now.
-    Full,
-    /// It takes nothing any more: the producer has failed for good.
-    Fatal,
-    /// It will never take this record.
-    Final(Verdict),
-}
-
-impl Refused {
-    /// The reason to count a record under that is dropped for it.
-    #[must_use]
-    pub const fn reason(&self) -> DropReason {
-        match self {
-            Self::Full => DropReason::QueueFull,
-            Self::Fatal => DropReason::Fatal,
-            Self::Final(Verdict::Dropped(reason)) => *reason,
-            Self::Final(Verdict::Failed(_)) => DropReason::Refused,
         }
     }
 }
@@ -196,6 +129,11 @@ impl Client {
         self.has_failed.load(Ordering::Acquire) || self.native.fatal_error().is_some()
     }
 
+    /// Kafka will take nothing of this producer any more, though librdkafka does not say so.
+    pub fn fail(&self) {
+        self.has_failed.store(true, Ordering::Release);
+    }
+
     /// Whether it is to be replaced at once: only some records are to blame.
     #[must_use]
     pub fn is_spoiled(&self) -> bool {
@@ -209,12 +147,6 @@ impl Client {
     /// librdkafka made no handle.
     pub fn open_topic(&self, topic: &KafkaTopic) -> Result<Arc<TopicHandle>, OpenError> {
         self.topics.open(&self.native, self.isolation.as_ref(), topic).map_err(OpenError::TopicHandle)
-    }
-
-    /// A topic that was opened before.
-    #[must_use]
-    pub fn known_topic(&self, name: &str) -> Option<Arc<TopicHandle>> {
-        self.topics.get(name)
     }
 
     /// The largest record that the client sends.
@@ -234,52 +166,6 @@ impl Client {
             isolation.purge(flags);
         }
     }
-}
-
-/// Hands one record to librdkafka, which copies it, and gives `number` back with its report.
-///
-/// # Errors
-///
-/// Why librdkafka did not take it.
-#[inline]
-pub fn hand_over(native: &NativeClient, record: &Record<'_>, number: u64) -> Result<(), RDKafkaErrorCode> {
-    let (key, key_length) = raw_parts(record.key);
-    let (value, value_length) = raw_parts(record.value);
-    let headers = NativeHeaders::new(record.headers);
-    let opaque = std::ptr::without_provenance_mut::<c_void>(usize::try_from(number).unwrap_or_default());
-    // SAFETY: client and topic handle are alive. Each tag is followed by arguments of the types that rdkafka.h gives for it, and
-    // the list ends with END. The flag COPY makes librdkafka copy value and key before it returns; it reads them only. Null
-    // headers are none. The opaque is a number that nobody dereferences.
-    let result = unsafe {
-        rd_kafka_producev(
-            native.native_ptr(),
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_RKT,
-            record.topic.as_ptr(),
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
-            PARTITION_BY_KEY,
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-            RD_KAFKA_MSG_F_COPY,
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
-            value.cast_mut(),
-            value_length,
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_KEY,
-            key.cast_mut(),
-            key_length,
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS,
-            NativeHeaders::as_ptr(headers.as_ref()),
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_TIMESTAMP,
-            record.timestamp,
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE,
-            opaque,
-            rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
-        )
-    };
-    if result == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        // The record owns them now.
-        std::mem::forget(headers);
-        return Ok(());
-    }
-    Err(result.into())
 }
 
 /// An open producer, with the thread that serves its delivery reports.
@@ -483,25 +369,5 @@ impl Drop for Producer {
     /// A producer that is dropped without a close must not leave its thread behind, which would keep the client alive.
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// An absent key or value is null, which is not the same as an empty one.
-fn raw_parts(bytes: Option<&[u8]>) -> (*const c_void, usize) {
-    bytes.map_or((std::ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len()))
-}
-
-/// What librdkafka's answer to a record means.
-#[must_use]
-pub fn refused(error: RDKafkaErrorCode) -> Refused {
-    match error {
-        RDKafkaErrorCode::QueueFull => Refused::Full,
-        RDKafkaErrorCode::Fatal => Refused::Fatal,
-        RDKafkaErrorCode::MessageSizeTooLarge => Refused::Final(Verdict::Dropped(DropReason::TooLarge)),
-        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition => {
-            Refused::Final(Verdict::Dropped(DropReason::UnknownTopic))
-        }
-        // What Kafka said of the topic a moment ago.
-        other => Refused::Final(Verdict::Failed(error_name(other))),
     }
 }

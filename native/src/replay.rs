@@ -3,7 +3,6 @@
 //! Of two logs, merged by the order of their records: see `store`. It goes as fast as the budget of the memory queue lets it,
 //! and sleeps while there is nothing to read.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -12,9 +11,10 @@ use std::time::Duration;
 use emq_kafka_spool::{Batch, Reader};
 
 use crate::dead_letter::Verdict;
+use crate::hand_over::{Record, Refused, cost};
 use crate::metrics::DropReason;
 use crate::native_parts::TopicHandle;
-use crate::produce::{Client, OpenError, Record, Refused, cost};
+use crate::produce::{Client, OpenError};
 use crate::shared::Origin;
 use crate::store::Store;
 use crate::stored::Stored;
@@ -44,12 +44,7 @@ impl Replay {
         let thread = std::thread::Builder::new()
             .name("emq_kafka_replay".to_owned())
             .spawn({
-                let mut run = Run {
-                    topics: HashMap::new(),
-                    client: Arc::clone(client),
-                    store: Arc::clone(store),
-                    stop: Arc::clone(&stop),
-                };
+                let mut run = Run { client: Arc::clone(client), store: Arc::clone(store), stop: Arc::clone(&stop) };
                 move || run.run(handover.map(Log::new), main.map(Log::new))
             })
             .map_err(OpenError::Thread)?;
@@ -118,9 +113,7 @@ impl Log {
     }
 }
 
-/// Topic handles are dropped before the client that they belong to.
 struct Run {
-    topics: HashMap<String, Arc<TopicHandle>>,
     client: Arc<Client>,
     store: Arc<Store>,
     stop: Arc<AtomicBool>,
@@ -192,13 +185,7 @@ impl Run {
             client.refuse(record, origin, Verdict::Dropped(DropReason::Refused), "no topic of Kafka has such a name");
             return Then::GoOn;
         };
-        let produced = Record {
-            topic: &topic,
-            key: record.key,
-            value: record.value,
-            headers: &record.headers,
-            timestamp: record.timestamp,
-        };
+        let produced = Record::of(record, &topic);
         loop {
             match client.enqueue(&produced, origin) {
                 Ok(()) => return Then::GoOn,
@@ -222,13 +209,8 @@ impl Run {
         }
     }
 
-    fn topic(&mut self, name: &str) -> Option<Arc<TopicHandle>> {
-        if let Some(known) = self.topics.get(name) {
-            return Some(Arc::clone(known));
-        }
-        let handle = self.client.open_topic(&KafkaTopic::new(name).ok()?).ok()?;
-        self.topics.insert(name.to_owned(), Arc::clone(&handle));
-        Some(handle)
+    fn topic(&self, name: &str) -> Option<Arc<TopicHandle>> {
+        self.client.topics.get(name).or_else(|| self.client.open_topic(&KafkaTopic::new(name).ok()?).ok())
     }
 
     fn give_up(&self, origin: Origin) {

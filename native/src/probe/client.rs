@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::{Broker, MARK};
 use crate::config::Settings;
+use crate::hand_over::{Record, hand_over};
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
-use crate::produce::{Record, hand_over};
 use crate::reports::{Content, Queue};
 use crate::topic::KafkaTopic;
 use crate::words::{Said, Words};
