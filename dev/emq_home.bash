@@ -117,7 +117,7 @@ purge_spool() {
     [[ ! -e $1 ]] || say "$1 is not empty: what is left there is not the plugin's"
 }
 
-# forget_last_settings DATA_DIRECTORY...: what the plugin goes on with where it finds wrong settings.
+# forget_last_settings DATA_DIRECTORY...: the settings for a start that finds wrong ones.
 forget_last_settings() {
     local dir
     for dir in "$@"; do rm -f "$dir/kafka_spool.settings" "$dir/kafka_spool.settings.new"; done

@@ -1,9 +1,9 @@
-# When EMQX 4 and 5 open their listeners. On their own they do it before they start plugins, and acknowledge what no plugin sees. Two lines
-# in vm.args let them do it afterwards. Sourced by install_* and uninstall_* of both, after emq_home.bash; find_emq sets vm_args.
+# EMQX 4 and 5 open their listeners before they start plugins, and acknowledge messages that no plugin sees. Two lines in vm.args let them
+# open afterwards. Sourced by install_* and uninstall_* of both, after emq_home.bash; find_emq sets vm_args.
 # shellcheck shell=bash disable=SC2154 # they come from emq_home.bash and emqx4.bash or emqx5.bash
 
-# They are all that is needed: the plugin has no part in it, so that a broker without the plugin opens its listeners, too. A node that joins
-# a cluster while it boots stops and starts EMQX meanwhile; what fails then is tried again, and then ends the boot as it would have without.
+# The lines need nothing of the plugin, so that EMQX opens its listeners without it, too. A node that joins a cluster while it boots stops
+# and starts EMQX meanwhile: the lines try again ten times, and then fail the boot, as EMQX does without them.
 boot_lines() {
     cat <<'END'
 ## emq_plugin_kafka: the listeners open after plugins have started. Its uninstall takes this line and the next one out.
@@ -13,7 +13,7 @@ END
 
 without_boot_lines() { sed "/^## $plugin: /,+1d" "$vm_args"; }
 
-# At the top, so that nothing but these lines comes and goes.
+# At the top, so that no other line changes.
 listen_late() {
     if [[ ! -f $vm_args || ! -w $vm_args || ! -w $(dirname "$vm_args") ]]; then
         say "$vm_args cannot be written: put these lines into it, or EMQX will acknowledge messages before the plugin sees them when it boots:"

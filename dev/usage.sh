@@ -1,5 +1,5 @@
-# What a script says of itself: the comment at its beginning. Sourced, without arguments, by every script that people run: with --help
-# or -h as its first argument it prints that and ends well. Plain sh, for the scripts that are.
+# --help of every script that people run, which sources this file: with --help or -h as its first argument the script prints the comment at
+# its beginning and exits with 0. Plain sh, for the scripts that are.
 # shellcheck shell=sh
 
 # usage: the comment, without its marks.

@@ -70,7 +70,7 @@ change(Name, Is, Observation, Actions, #alarms{raised = Raised} = Alarms) ->
 
 lost(_Now, #{stats := none}, Alarms) ->
     Alarms;
-%% Losses of earlier lives are no news; what passed before the hooks of this life were there is.
+%% Losses of earlier lives are no news. Messages that passed before this life's hooks are.
 lost(Now, #{stats := #{dropped := Dropped, failed := Failed}} = Observation, #alarms{lost = unknown} = Alarms) ->
     lost(Now, Dropped + Failed + unseen(Observation), Dropped + Failed, Alarms);
 lost(Now, #{stats := #{dropped := Dropped, failed := Failed}} = Observation, #alarms{lost = Before} = Alarms) ->
@@ -127,7 +127,7 @@ losing(Now, #alarms{lost_at = At}) -> Now - At < ?QUIET_MS.
 alarm(<<"degraded">> = Name, #{problems := [Problem | _]}) ->
     #{name => Name, severity => critical, title => <<"The Kafka plugin forwards nothing">>, summary => plain(Problem)};
 alarm(<<"settings">> = Name, #{refused := [Problem | _]}) ->
-    #{name => Name, severity => error, title => <<"The Kafka plugin goes on with its last settings">>, summary => plain(Problem)};
+    #{name => Name, severity => error, title => <<"The Kafka plugin uses its last settings that worked">>, summary => plain(Problem)};
 alarm(<<"kafka_unreachable">> = Name, #{stats := #{queued := Queued, spooled := Spooled}, control := Control}) ->
     #{name => Name, severity => error, title => <<"Kafka cannot be reached">>,
       summary => text("no acknowledgement, or no broker connected, for ~b s; waiting: ~b records in memory, ~b in the spool; "

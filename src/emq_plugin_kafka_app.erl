@@ -31,9 +31,9 @@ hook(#{records := _}) ->
     lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts", [Problem]) end, emq_plugin_kafka_doors:problems()).
 
 %% Before the processes end: in EMQ 2.3 a callback that fails takes its client's connection with it. With a spool, what comes
-%% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last, or stay where the broker
-%% itself stops. Without one they go first, and what is queued is drained afterwards. Callbacks that are already running find the producer open, or closed
-%% and count `dropped.closed`.
+%% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last, or stay if the broker
+%% itself stops. Without a spool they go first, and queued records are drained afterwards. Callbacks that are already running find the
+%% producer open, or closed and count `dropped.closed`.
 -spec prep_stop(State) -> State.
 prep_stop(State) ->
     ok = emq_plugin_kafka_producer:suspend(),

@@ -1,12 +1,12 @@
-%% Which settings changed from one configuration to the next, and how that is told. Pure. Secrets come in as `******`, with a mark that
-%% is another one for another secret; a mark of `none` says nothing.
+%% Which settings changed from one configuration to the next, and the lines that say so. Pure. Secrets come in as `******`, with a mark:
+%% different marks are different secrets; a mark of `none` says nothing.
 -module(emq_plugin_kafka_changes).
 
 -export([between/2, line/1]).
 -export_type([shown/0, change/0]).
 
 -type shown() :: {Key :: binary(), Value :: binary(), IsDefault :: boolean(), Mark :: none | non_neg_integer()}.
-%% note: `default`, the new value is what a configuration without the setting means; `secret`, another one is there, which is not shown.
+%% note: `default`, the new value is the default; `secret`, the secret changed, and is not shown.
 -type change() :: #{key := binary(), old := none | binary(), new := none | binary(), note := none | default | secret}.
 
 -spec between(Before :: [shown()], After :: [shown()]) -> [change()].

@@ -33,8 +33,8 @@ node_stops() ->
 stopping({stopping, _Progress}) -> true;
 stopping(_Status) -> false.
 
-%% EMQX 4 and 5 open their listeners first, unless they are told to leave that for later: by a line that the installer puts into
-%% vm.args. Only its next boot reads a line that is put there while EMQX runs.
+%% EMQX 4 and 5 open their listeners before plugins, unless the installer's line in vm.args says otherwise. EMQX reads it at its next
+%% boot.
 -spec boot() -> boot().
 boot() ->
     boot(emq_plugin_kafka_broker:opens_early()).
@@ -68,7 +68,7 @@ problems() ->
     problems(disconnects() andalso boot()).
 
 problems(open) ->
-    [<<"when this EMQX boots, it acknowledges messages before the plugin sees them: run the plugin's bin/install again, "
-       "which puts a line into etc/vm.args">>];
+    [<<"when this EMQX boots, it acknowledges messages before the plugin sees them: run the plugin's bin/install again: "
+       "it adds two lines to etc/vm.args">>];
 problems(_ClosedOrNobodyRelies) ->
     [].

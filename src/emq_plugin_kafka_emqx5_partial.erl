@@ -1,5 +1,5 @@
-%% What can be read of a configuration of EMQX 5 that is wrong: as it stands there where it is no value of its kind, so that the library
-%% sees that something was meant. Total. Runs in the process of whoever asks.
+%% The readable part of a wrong configuration of EMQX 5. A value of the wrong type stays as it is, so that the library sees that
+%% something was meant. Total. Runs in its callers.
 -module(emq_plugin_kafka_emqx5_partial).
 
 -export([environment/0, of_config/2, of_text/1]).
@@ -34,7 +34,7 @@ setting({error, _}, Given, Name, _Default) when is_map(Given) ->
     [{Name, [{Key, Value} || {Key, Value} <- maps:to_list(Given), is_binary(Key), is_binary(Value)]}];
 setting({error, _}, Given, Name, _Default) -> [{Name, Given}].
 
-%% A file that is no HOCON, or none. It may be meant to keep publishers waiting where it says so. Nobody knows its topic.
+%% A missing file, or one that is not HOCON. Words in it can show that publishers were to wait. Its topic is unknown.
 -spec of_text(binary()) -> environment().
 of_text(Text) ->
     Modes = matches(Text, "\\bproduce\\\\*\"?\\s*[=:]\\s*\\\\*\"?([^\\s\",}\\\\]*)"),

@@ -18,7 +18,7 @@ read() ->
 of_config({ok, Config}) -> placed(environment(Config));
 of_config({error, _} = Error) -> Error.
 
-%% The settings as they are there, wrong or not.
+%% The settings as they are written, wrong or not.
 -spec config() -> {ok, Config :: map()} | {error, problems()}.
 config() ->
     config(file()).
@@ -104,7 +104,7 @@ answer({error, Problems}, Pid) ->
     ok = logged(Pid, Text),
     {error, Text}.
 
-%% The process tells what it does not use.
+%% The process logs what it refuses.
 logged(undefined, Text) -> emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]);
 logged(_Pid, _Text) -> ok.
 

@@ -1,5 +1,5 @@
-%% The hooks at start, stop and reload: registers and unregisters them, says which could not be, and tells of the gap in which
-%% EMQ called none. What clients did in it is in no record, and the operator is to know.
+%% The hooks at start, stop and reload: registers and unregisters them, logs which could not be, and the gap in which EMQ
+%% called none, because no record has the events of that gap.
 -module(emq_plugin_kafka_hooks).
 
 -export([register/0, register_all/0, unregister/0, unregister_unneeded/0]).
@@ -44,10 +44,10 @@ gap_ended(none) ->
 gap_ended({boot, 0}) ->
     ok;
 gap_ended({boot, Published}) ->
-    emq_plugin_kafka_log:error("no hook was called while the broker booted: what happened then is in no record; ~ts",
+    emq_plugin_kafka_log:error("no hook was called while the broker booted: no record has the events of that time; ~ts",
                                   [published(Published)]);
 gap_ended({Milliseconds, Published}) ->
-    emq_plugin_kafka_log:error("no hook was called for ~b ms, while the plugin was stopped: what happened then is in no record; ~ts",
+    emq_plugin_kafka_log:error("no hook was called for ~b ms, while the plugin was stopped: no record has the events of that time; ~ts",
                                   [Milliseconds, published(Published)]).
 
 published(unknown) -> "how many messages were published is not known";

@@ -1,5 +1,5 @@
-%% The last settings that worked: in a file beside the spool's usual place, for a start that finds wrong ones, and in memory, to tell
-%% what has changed since. The file is found without any setting: the one that says where the spool is may be the wrong one.
+%% The last settings that worked. A file has them for a start that finds wrong ones; memory has them to find changes. The file's place
+%% depends on no setting: spool.dir may be the wrong one.
 %% Runs in the producer's process.
 -module(emq_plugin_kafka_last_settings).
 
@@ -20,9 +20,9 @@ worked(Settings) ->
     kept(emq_plugin_kafka_nif:keep(file(), Settings)).
 
 kept(ok) -> ok;
-kept({error, Why}) -> emq_plugin_kafka_log:error("a start with wrong settings will have none to go on with: ~ts", [Why]).
+kept({error, Why}) -> emq_plugin_kafka_log:error("these settings cannot be kept for a start that finds wrong ones: ~ts", [Why]).
 
-%% Those that were in force before, to be compared; none before the first ones.
+%% The settings that were in force before, for comparison; none at the very first start.
 -spec before([emq_plugin_kafka_nif:setting()]) -> none | [emq_plugin_kafka_changes:shown()].
 before(Settings) ->
     before_of(persistent_term:get(?SHOWN, none), Settings).
@@ -34,7 +34,7 @@ shown({ok, Shown, _Settings}) -> [{Key, Value, false, none} || {Key, Value} <- S
 shown(none) -> none;
 shown({error, _Why}) -> none.
 
-%% What a start with these, which are wrong, goes on with. Secrets are not in the file: they are those of these.
+%% The settings for a start that found these wrong ones. The file has no secrets: they come from the wrong settings.
 -spec for_start([emq_plugin_kafka_nif:setting()]) -> {ok, [emq_plugin_kafka_nif:setting()]} | none | {error, Why :: binary()}.
 for_start(Wrong) ->
     for_start_of(emq_plugin_kafka_nif:kept(file(), Wrong)).

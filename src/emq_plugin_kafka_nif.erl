@@ -148,8 +148,8 @@ reopen() ->
 suspend() ->
     erlang:nif_error(not_loaded).
 
-%% What can be done with settings that are wrong: records go to the spool, or they are counted, where they can be kept not even there,
-%% perhaps because of this. A producer that is open stays open.
+%% Wrong settings: records go to the spool, or are dropped and counted; Why tells why the spool did not open. A producer that is open
+%% stays open.
 -spec degrade([setting()], Node :: binary()) -> spooling | {counting, none | Why :: binary()}.
 degrade(_Settings, _Node) ->
     erlang:nif_error(not_loaded).
@@ -169,13 +169,13 @@ preview(_Settings) ->
 keep(_File, _Settings) ->
     erlang:nif_error(not_loaded).
 
-%% Reads them, as they were shown, and to be used, with those secrets that the settings of now have for them.
+%% Reads them: as they are shown, and for use, with the secrets of the settings Now.
 -spec kept(File :: binary(), Now :: [setting()]) ->
           none | {ok, [{Key :: binary(), Value :: binary()}], {ok, [setting()]} | {error, Why :: binary()}} | {error, Why :: binary()}.
 kept(_File, _Now) ->
     erlang:nif_error(not_loaded).
 
-%% For the metrics: whether there are settings that are wrong and not used.
+%% For the metrics: whether wrong settings are refused.
 -spec refused(boolean()) -> ok.
 refused(_Are) ->
     erlang:nif_error(not_loaded).

@@ -1,5 +1,5 @@
-%% Opens what can be opened: the producer with the settings there are; or else with the last that worked; or else the spool alone; or
-%% else somebody who counts. Runs in the producer's process.
+%% Opens the first of these that is possible: the producer with the current settings; with the last that worked; the spool alone; a
+%% counter of dropped records. Runs in the producer's process.
 -module(emq_plugin_kafka_opening).
 
 -export([start/0, change/2, loaded/0, node_name/0]).
@@ -7,10 +7,10 @@
 
 -define(APP, emq_plugin_kafka).
 
-%% running: records are forwarded. spooling: they go to the spool, to be sent once the settings are mended. counting: they are dropped
-%% and counted. unloaded: there is no library that could do any of it.
+%% running: records are forwarded. spooling: they go to the spool until the settings are corrected. counting: they are dropped
+%% and counted. unloaded: the library is missing.
 -type mode() :: running | spooling | counting | unloaded.
-%% Problems of running: the settings that were found are wrong, and the last that worked are in force.
+%% Problems of running: the current settings are wrong, and the last that worked are in force.
 -type opened() :: {mode(), Problems :: [binary()], [emq_plugin_kafka_changes:change()]}.
 
 %% With the settings that the broker has at a start.
@@ -87,7 +87,7 @@ degraded(spooling, Problems) -> {spooling, Problems, []};
 degraded({counting, none}, Problems) -> {counting, Problems, []};
 degraded({counting, Why}, Problems) -> {counting, Problems ++ [Why || not lists:member(Why, Problems)], []}.
 
-%% With other settings, while the plugin runs. Without an error the hooks stay as they are; what running goes on with stays, too.
+%% With other settings, while the plugin runs. On an error a running plugin keeps its settings.
 -spec change(emq_plugin_kafka_broker:environment(), mode()) -> {ok, opened()} | {error, [Problem :: binary()], opened()}.
 change(Environment, unloaded) ->
     loaded_now(loaded(), Environment);

@@ -13,12 +13,12 @@
 %% The pause before a producer that failed for good is replaced.
 -define(REOPEN_MS, 5000).
 -define(DEFAULT_SHUTDOWN_MS, 10000).
-%% How soon, and how often, it is looked whether settings that were refused are still what a start would find.
+%% How soon, and how often, the process checks whether a start would still find the refused settings.
 -define(LOOK_MS, 3000).
 
 %% degraded: nothing is forwarded. suspended: a stop has begun, records go to the spool. stopped: no process, no producer. busy: it
-%% opens, reloads or closes, and does not answer meanwhile. records: what becomes of new ones. Problems of running: settings that are
-%% wrong and not used, or a metrics endpoint that is not there.
+%% opens, reloads or closes, and does not answer meanwhile. records: where new records go. Problems of running: refused settings, a
+%% metrics endpoint that could not open, or a broker that opens its listeners too early.
 -type status() :: #{state := running | degraded | suspended | stopped | busy,
                     records := forwarded | spooled | dropped | unseen | unknown,
                     problems := [binary()],
@@ -28,9 +28,9 @@
                     alarms := [binary()]}.
 
 -record(state, {mode = unloaded :: emq_plugin_kafka_opening:mode(),
-                %% Settings that are wrong and not used.
+                %% Of refused settings.
                 problems = [] :: [binary()],
-                %% When it is looked next whether they are still there; never where only a reload or a start can tell.
+                %% The next check whether they are still there; never if only a reload or a start can tell.
                 look_at = never :: never | integer(),
                 %% Whether the application is being stopped.
                 stopping = false :: boolean(),
@@ -90,7 +90,7 @@ reloaded({ok, Changes}, Keep) ->
 reloaded({error, _} = Error, _Keep) ->
     Error.
 
-%% There are settings that nobody could even read.
+%% Settings could not even be read.
 -spec refuse([Problem :: binary()]) -> ok.
 refuse(Problems) ->
     gen_server:call(?MODULE, {refuse, Problems}, infinity).
@@ -171,17 +171,17 @@ open(State) ->
 
 opened(running, Problems, LookAt, #state{watch = Watch} = State) ->
     Open = State#state{mode = running, since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)},
-    told(Problems, "; until this is mended, the last settings that worked are in use", LookAt, Open);
+    told(Problems, "; until this is corrected, the last settings that worked are in use", LookAt, Open);
 opened(Mode, Problems, LookAt, #state{watch = Watch} = State) ->
-    told(Problems, [", and until this is mended ", degraded(Mode)], LookAt, State#state{mode = Mode, watch = counted(Mode, Watch)}).
+    told(Problems, [", and until this is corrected ", degraded(Mode)], LookAt, State#state{mode = Mode, watch = counted(Mode, Watch)}).
 
-%% What is dropped is told, too.
+%% Dropped records are logged, too.
 counted(unloaded, Watch) -> Watch;
 counted(_Loaded, Watch) -> emq_plugin_kafka_watch:opened(Watch).
 
 degraded(spooling) -> "nothing is forwarded: records go to the spool";
 degraded(counting) -> "nothing is forwarded: records are dropped and counted (dropped.degraded)";
-degraded(unloaded) -> "nothing is forwarded, nor counted".
+degraded(unloaded) -> "nothing is forwarded or counted".
 
 %% In the log, in the status, as an alarm, and in the metrics.
 told(Problems, Instead, LookAt, #state{watch = Watch} = State) ->
@@ -232,16 +232,16 @@ in_force(_Degraded, #state{watch = Watch} = State) ->
     State#state{since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)}.
 
 tell_mended(#state{problems = []}) -> ok;
-tell_mended(#state{problems = [_ | _]}) -> emq_plugin_kafka_log:error("the settings are right again, and in use", []).
+tell_mended(#state{problems = [_ | _]}) -> emq_plugin_kafka_log:error("the settings are valid again, and in use", []).
 
-%% What is in force goes on. A degraded plugin has problems of its own.
+%% The settings in force stay. A degraded plugin has problems of its own.
 refused(Problems, #state{mode = running} = State) ->
-    told(Problems, "; until this is mended, the last settings that worked are in use", look_at(true), State);
+    told(Problems, "; until this is corrected, the last settings that worked are in use", look_at(true), State);
 refused(Problems, #state{mode = Mode} = State) ->
-    told(Problems, [", and until this is mended ", degraded(Mode)], look_at(true), State).
+    told(Problems, [", and until this is corrected ", degraded(Mode)], look_at(true), State).
 
-%% Settings that were refused may be gone, without a reload: a broker that asks before it saves has not saved them, or somebody has
-%% put back what was there. A look at what a start would find tells.
+%% Refused settings can disappear without a reload: a broker that asks before it saves has not saved them, or somebody put the old
+%% ones back. So this compares the settings in force with those that a start would find.
 mended(Now, #state{mode = running, problems = [_ | _], look_at = At} = State) when is_integer(At), Now >= At ->
     mended_by(emq_plugin_kafka_broker:read_settings(), State);
 mended(_Now, State) ->
@@ -284,7 +284,7 @@ suspended({error, Reason}) when Reason =:= closed; Reason =:= no_spool -> ok.
 handed_over(0) -> ok;
 handed_over(Count) -> emq_plugin_kafka_log:error("closed with ~b records in the spool; the next start goes on with them", [Count]).
 
-%% librdkafka's fatal state ends a producer, not the plugin. One that is spoiled needs no pause: its successor knows better.
+%% librdkafka's fatal state ends a producer, not the plugin. A spoiled producer needs no pause: the next one isolates the topic.
 replace_failed({spoiled, _Settings} = Status, #state{stopping = false} = State) ->
     reopen(Status, State);
 replace_failed({fatal, _Settings}, #state{reopening = false, stopping = false} = State) ->
@@ -334,9 +334,9 @@ open_status({open, Settings}, #state{problems = Refused}) ->
 open_status(closed, _State) ->
     #{state => stopped, records => unknown, problems => [], settings => []}.
 
-not_used(Problem) -> <<Problem/binary, "; until this is mended, the last settings that worked are in use">>.
+not_used(Problem) -> <<Problem/binary, "; until this is corrected, the last settings that worked are in use">>.
 
-%% Looked for when somebody asks, not each second: it reads a file.
+%% On request, not each second: it reads a file.
 with_doors(#{state := running, problems := Problems} = Answer) -> Answer#{problems := Problems ++ emq_plugin_kafka_doors:problems()};
 with_doors(Answer) -> Answer.
 

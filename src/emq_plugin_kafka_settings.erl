@@ -45,8 +45,8 @@ replace(Environment) ->
 of_environment(Env) ->
     lists:append([setting(Name, Value) || {Name, Value} <- Env]).
 
-%% The same of an environment of which some may be no text: that is something that no setting takes. A name may be one that no
-%% setting has.
+%% The same for an environment that may be wrong: a value that is not text becomes a value that no setting accepts. Names may be
+%% unknown.
 -spec readable([{atom() | binary(), term()}]) -> [emq_plugin_kafka_nif:setting()].
 readable(Env) ->
     [{utf8(Name), utf8(Value)} || Entry <- Env, {Name, Value} <- readable_setting(Entry)].

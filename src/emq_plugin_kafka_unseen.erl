@@ -1,6 +1,6 @@
 %% Counts what is published while the broker calls no hook of the plugin: while the plugin is stopped, and while the broker boots.
 %% The broker's own counter, read before and after, gives the number. Nobody can tell which of these messages a rule wanted.
-%% What is remembered in between outlives the application, not the node. No process of its own.
+%% The first reading outlives the application, not the node. No process of its own.
 -module(emq_plugin_kafka_unseen).
 
 -export([began/0, ended/0]).
@@ -21,7 +21,7 @@ began() ->
 began(none) -> persistent_term:put(?GAP, {now_ms(), emq_plugin_kafka_broker:published()});
 began(_NeverOrGoesOn) -> ok.
 
-%% The hooks are there. The count may be too high, by what was published while they were registered; it is never too low.
+%% The hooks are there. Messages that were under way at either end of the gap may be counted or not.
 -spec ended() -> gap().
 ended() ->
     Gap = gap(persistent_term:get(?GAP, never), emq_plugin_kafka_broker:published()),

@@ -10,7 +10,7 @@
                 %% Where records were lost, as of when so many were.
                 places = #{rules => #{}, topics => #{}} :: emq_plugin_kafka_report:places(),
                 lost = 0 :: non_neg_integer(),
-                %% How many messages no hook had seen when a producer was opened first: those of earlier lives.
+                %% The messages of earlier lives that no hook had seen.
                 unseen = unknown :: unknown | non_neg_integer(),
                 alarms :: emq_plugin_kafka_alarms:alarms(),
                 last_error = none :: none | last_error()}).
@@ -44,7 +44,7 @@ reloaded(#watch{report = Report} = Watch) -> Watch#watch{report = emq_plugin_kaf
 failed(Problems, Watch) ->
     lists:foldl(fun failure/2, Watch, Problems).
 
-%% problems: why nothing is forwarded. refused: settings that are wrong and not used.
+%% problems: why nothing is forwarded. refused: problems of refused settings.
 -spec look(#{problems := [binary()], refused := [binary()]}, watch()) -> watch().
 look(Wrong, #watch{report = none} = Watch) ->
     alarm(Wrong#{stats => none, broker_up => unknown, failing => false, linger_ms => 0}, Watch);

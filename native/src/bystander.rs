@@ -1,5 +1,5 @@
-//! Stands at the hooks while settings are wrong and no record can be made: counts what passes, rule by rule as far as the rules can
-//! be read, and lets no publisher be acknowledged whose rule wants its record safe first.
+//! Serves the hooks while settings are wrong and no record can be made or kept. It counts the events of each readable rule, and refuses
+//! publishers whose rule wants the record safe first.
 
 use std::sync::Arc;
 

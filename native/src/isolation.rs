@@ -1,5 +1,5 @@
-//! Topics of which Kafka has refused a batch for the sake of some of its records. Their records are sent by a client of their own,
-//! a chunk at a time for each topic, so that what was refused can be sent again, in parts, before anything newer of its topic.
+//! Topics with a batch that Kafka refused because of some of its records. A client of their own sends their records, a chunk at a time
+//! for each topic, so that refused records are sent again, in parts, before newer ones of their topic.
 //!
 //! The chunk is one batch in each partition: the client lingers for ever, is given the whole chunk, and is flushed. The other topics'
 //! records go their usual way. Opened with a producer, and only where there is such a topic.
@@ -36,7 +36,7 @@ const CHUNK: usize = 1000;
 /// librdkafka's longest linger.
 const LINGER_MS: u64 = 900_000;
 
-/// How long one flush lasts at most: so long may a topic whose chunk is done wait for another topic's.
+/// How long one flush lasts at most. A topic whose chunk is done may wait so long for another topic's chunk.
 const FLUSH: Duration = Duration::from_millis(20);
 
 /// How long the threads sleep at most before they look whether they should end.
@@ -278,7 +278,7 @@ impl Isolation {
 }
 
 impl Client {
-    /// Kafka has refused a batch of this topic, which most of its records need not deserve: the next producer isolates the topic.
+    /// Kafka has refused a batch of this topic, perhaps for a few of its records: the next producer isolates the topic.
     pub fn isolate(&self, topic: &str) {
         if self.shared.suspects.add(topic) {
             let text = format!(
@@ -319,8 +319,8 @@ fn culprits(failed: &[(Report<'_>, RDKafkaErrorCode)], blame: Blame) -> Culprits
     by_notes(&notes)
 }
 
-/// Who did it, by what librdkafka notes for each record of a batch: for a culprit a text of its own, for the innocent one that they
-/// share. Where Kafka names nobody, all share one.
+/// The culprits, by librdkafka's note for each record of a batch: a culprit has a text of its own, the innocent share one. If Kafka
+/// names nobody, all share one.
 fn by_notes(notes: &[usize]) -> Culprits {
     let mut distinct: Vec<_> = notes.to_vec();
     distinct.sort_unstable();
@@ -339,7 +339,7 @@ fn by_notes(notes: &[usize]) -> Culprits {
     }
 }
 
-/// The client's properties: a chunk is to be sent by a flush and by nothing else, and a refused batch is no end.
+/// The client's properties: only a flush sends a chunk, and a refused batch does not end the client.
 fn client_config(settings: &Settings) -> KafkaResult<ClientConfig> {
     let mut config = settings.client_config();
     let timeout: u64 = config.create_native_config()?.get("message.timeout.ms")?.parse().unwrap_or(0);

@@ -1,7 +1,7 @@
-//! The last settings that worked, in a file beside the spool: what a start goes on with that finds wrong ones.
+//! The last settings that worked, in a file beside the spool, for a start that finds wrong ones.
 //!
-//! The file has no secret. References to files of passwords are in it; of a password in the clear its name only, and a start takes
-//! it from the settings that it finds, where they have it for the same user or key.
+//! The file has no secret. It has the names of password files. Of a password in the clear it has the setting's name only; a start
+//! takes the password from the new settings, if they have one for the same user or key.
 
 use std::fs::{File, OpenOptions, remove_file, rename};
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::config::{Settings, without_secrets};
 use crate::names::Key;
 
-/// Of this form of the file. A plugin that knows a later one reads all earlier ones.
+/// The file's format. A plugin that knows a later one reads all earlier ones.
 const FORMAT: u32 = 1;
 
 /// More than any settings take.
@@ -38,7 +38,7 @@ struct Envelope {
     kept: Kept,
 }
 
-/// Only the number of an envelope, whatever else it holds.
+/// Only the format of an envelope.
 #[derive(Deserialize)]
 struct Form {
     format: u32,
@@ -57,13 +57,13 @@ pub struct Kept {
     pub shown: Pairs,
 }
 
-/// Why the file is of no use.
+/// Why the file cannot be used.
 #[derive(Debug, Error)]
 pub enum KeptError {
     /// The operating system says no.
     #[error("{0}: {1}")]
     Io(PathBuf, std::io::Error),
-    /// It was written by a plugin of the future.
+    /// A newer version of the plugin wrote it.
     #[error("{0}: a newer version of the plugin has written it (format {1}, expected {FORMAT})")]
     Newer(PathBuf, u32),
     /// It is not what was written.
@@ -71,8 +71,8 @@ pub enum KeptError {
     Damaged(PathBuf),
     /// A secret is missing.
     #[error(
-        "the last settings that worked cannot be used without {key}, which is not kept: the settings of now have none that belongs to \
-         them. A file of passwords would be found again",
+        "the last settings that worked need {key}, which is never kept, and the new settings have none for the same user or key: put \
+         the password into a file, which a start finds again",
         key = Key(.0)
     )]
     Secret(String),
@@ -160,7 +160,7 @@ impl Kept {
         Ok(format!("{:x}", Sha256::digest(serde_json::to_string(self)?)))
     }
 
-    /// These settings, with the secrets that the settings of now have for them.
+    /// These settings, with the secrets of the settings `now`.
     ///
     /// # Errors
     ///

@@ -4,7 +4,8 @@
 //! the first batch that Kafka takes of a producer in a partition may have any number. If the very first one is refused while the
 //! second is under way, the second is taken, and its records have overtaken those of the first. So the first record of each key
 //! goes alone; those behind it are held until Kafka has acknowledged it. Keys share 1,024 slots, so this costs one round trip
-//! for each slot in the life of a producer.
+//! for each slot in the life of a producer. Two keys of a slot in different partitions are not told apart: the first batch of the
+//! second partition has no such guard.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -11,8 +11,10 @@
 //!                 reports -> delivery -> metrics, store, waiters
 //! ```
 //!
-//! A batch that Kafka refuses for the sake of some records (`blame`) ends the producer. Its records come back (`give_back`), their topic
-//! is noted (`suspects`), and the next producer sends the topic's records a batch at a time (`isolation`).
+//! A batch that Kafka refuses because of some records (`blame`) ends the producer. Its records come back (`give_back`), `suspects` notes
+//! their topic, and the next producer sends the topic's records a batch at a time (`isolation`).
+//!
+//! While settings are wrong, `config` finds the usable part (`partial`): records go to the spool, or `bystander` counts them.
 //!
 //! Only `nif`, `terms` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
 //! links only inside a VM: everything else is tested by plain `cargo test`.

@@ -60,7 +60,7 @@ impl Key<'_> {
     }
 }
 
-/// The name of a rule is an operator's text: what a terminal obeys, or would end the name, is written out.
+/// The name of a rule is an operator's text: control characters, and those that would end the name, are escaped.
 fn write_shown(name: &str, special: &str, out: &mut impl fmt::Write) -> fmt::Result {
     for character in name.chars() {
         match character {

@@ -25,7 +25,7 @@ pub struct Shared {
     pub budget: Budget,
     /// Topics that the next producer isolates.
     pub suspects: Suspects,
-    /// Whether there are settings that are not used, because they are wrong.
+    /// Whether wrong settings are refused.
     pub settings_refused: AtomicBool,
 }
 

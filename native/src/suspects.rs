@@ -1,5 +1,4 @@
-//! The topics of which Kafka has refused a batch for the sake of some of its records. They outlive the producer, which has to be
-//! replaced: the next one isolates them.
+//! The topics with a batch that Kafka refused because of some of its records. They outlive the producer: the next one isolates them.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
-%% What a run of the suite has come to so far, kept on disk, so that it can be ended and gone on with. A run belongs to a
+%% The results of a run so far, on disk, so that an interrupted run can continue. A run belongs to a
 %% commit and to a Kafka (one node, or a cluster): FAULTS_DIR/runs/COMMIT/KAFKA has a file for each scenario and mode, with
-%% every attempt at it. So nothing of another commit can mix in, and what failed first and passed later is seen to have failed.
+%% every attempt at it. So results of commits never mix, and an attempt that failed before one that passed stays visible.
 -module(faults_results).
 
 -export([begin_anew/1, add/2, attempts/3, all/1, directory/1, kafkas/0]).

@@ -1,9 +1,8 @@
-//! What can be used of settings of which some are wrong.
+//! The usable part of settings of which some are wrong.
 //!
-//! Records can be made and kept on disk where all that makes them, and the spool, is set soundly: then a wrong server, login or
-//! property costs no record. Otherwise it is told, as far as the rules can be read, who wanted a record, and who must not be
-//! acknowledged without one. What cannot be read is taken for the strictest: a slip in `produce` must not make the broker
-//! acknowledge what is lost.
+//! If the settings that make records and the spool's are valid, records go to disk, and a wrong server, login or property costs none.
+//! Otherwise the readable rules tell who wants a record, and who must not be acknowledged without one. An unreadable value has the
+//! strictest meaning: a typo in `produce` must not let the broker acknowledge a lost message.
 
 use rdkafka::ClientConfig;
 use serde_json::Value;
@@ -104,7 +103,7 @@ impl Settings {
     }
 }
 
-/// Whether nobody can tell which mode was meant: `produce` itself, or a slip in its name.
+/// Whether the mode is unknown: a wrong `produce`, or a typo in its name.
 fn is_unreadable_mode(name: &str, value: &str) -> bool {
     let is_other_mode = PRODUCES.iter().any(|(mode, produce)| *mode == value && *produce != Produce::Async);
     name == "produce" || is_other_mode
@@ -125,7 +124,7 @@ fn wanted(rules: &[(&str, &str)], format: FormatName, general: General) -> Vec<W
     EventKind::DEFAULT.map(default).into()
 }
 
-/// A rule for an event that there is not is of interest only where somebody may have to wait for it, which publishers do.
+/// A rule for an unknown event counts only if it would hold publishers back.
 fn of_rule(key: &str, json: &str, format: FormatName, general: General) -> Option<Wanted> {
     let name = key.strip_prefix(RULE).unwrap_or(key);
     let (event, own_name) = name.rsplit_once('.').unwrap_or((name, name));
@@ -149,14 +148,14 @@ fn of_rule(key: &str, json: &str, format: FormatName, general: General) -> Optio
 fn guess(kind: EventKind, json: &str, format: FormatName, general: General) -> (Rule, bool) {
     let mut rule = Rule::default_for(kind, format);
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(json) else {
-        // No JSON. It may be meant to wait where it says so.
+        // Not JSON. Words in it can show that publishers were to wait.
         let says = |word| json.contains(word);
         let is_meant = says("produce") && !says("async") || says("disconnect");
         let may_be_left = says("continue");
         return (rule, !may_be_left && (is_meant || general.disconnects(None, None)));
     };
     rule.filter = fields.get("filter").and_then(Value::as_str).and_then(|filter| TopicFilter::new(filter).ok());
-    // Names that are none of a rule's: one may be a slip for `produce`.
+    // An unknown field may be a typo for `produce`.
     let slip = fields.iter().any(|(name, value)| {
         !FIELDS.contains(&name.as_str()) && value.as_str().is_some_and(|value| is_unreadable_mode(name, value))
     });

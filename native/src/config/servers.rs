@@ -59,7 +59,7 @@ impl Settings {
         let problem = |listener: &Listener| {
             let (key, name) = (Key(SecuritySettings::PROTOCOL), listener.protocol.name());
             let problem = format!(
-                "{:?} is a listener of {name}, but {key} is {}: write {key} = {name}, or leave out what stands before the host",
+                "{:?} is a listener of {name}, but {key} is {}: write {key} = {name}, or leave out the protocol",
                 listener.server,
                 protocol.name()
             );

@@ -18,8 +18,8 @@ pub struct Shown {
     pub value: String,
     /// Whether that is what a configuration without it means.
     pub is_default: bool,
-    /// Of a secret, or a file with one: a number that is another one for another secret. It is of use in this VM only: it is made
-    /// with a key that nobody has, so that no secret can be guessed by it.
+    /// Of a secret, or a file with one: different secrets have different numbers. It is made with a random key of this VM, so that
+    /// nobody can guess a secret by it.
     pub mark: Option<u64>,
 }
 

@@ -172,7 +172,7 @@ fn brokers(families: &mut Families, statistics: &Statistics) {
 
 fn info(families: &mut Families, view: &View) {
     let refused = view.shared.settings_refused.load(Ordering::Relaxed);
-    let help = "1 while there are settings that are wrong and not used, else 0.";
+    let help = "1 while the plugin refuses wrong settings, else 0.";
     families.gauge("settings_refused", help, f64::from(u8::from(refused)));
     let help = "1 while nothing is sent to Kafka because settings are wrong, else 0.";
     families.gauge("degraded", help, f64::from(u8::from(view.is_degraded())));

@@ -111,8 +111,8 @@ impl Handle {
         }
     }
 
-    /// Does what can be done with settings that are wrong, until an `open` or a `reload` has some that are right. A pipeline that is
-    /// open stays as it is, unless it was opened here: that gets the new settings where they are sound.
+    /// With wrong settings: records go to the spool, or are counted, until an `open` or a `reload` succeeds. A pipeline that is
+    /// open stays, unless it was opened here: it gets the new settings if they are sound.
     ///
     /// Waits: never call it on a normal scheduler.
     pub fn degrade(&self, partial: Partial, node: &str) -> Degraded {
@@ -241,7 +241,7 @@ impl Handle {
     ///
     /// Why nothing was changed.
     pub fn reload(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
-        // What was wrong with a topic may have been mended.
+        // The topics may be correct now.
         let suspects = self.shared.suspects.take();
         self.exchange_open(settings, node).inspect_err(|_| self.shared.suspects.extend(suspects))
     }

@@ -15,8 +15,7 @@ const FIRST: usize = 1;
 pub struct Isolated {
     /// The record.
     pub record: Waiting,
-    /// Kafka named it and others as culprits of one batch, under an error that stands for any: the first of them is tried
-    /// alone, to find out which.
+    /// Kafka named it and others as culprits of one batch, with one error for all: the first is sent alone, to learn its own error.
     accused: Option<u32>,
     /// It is sent alone: of a batch of two, nothing tells who did it.
     alone: bool,

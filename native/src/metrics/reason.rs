@@ -31,7 +31,7 @@ pub enum DropReason {
     LeftBehind,
     /// `produce.max_waiters` callers waited already, and `on_failure` is disconnect.
     WaitersFull,
-    /// Settings were wrong, there were none to go on with, and no record could be made, or none be kept.
+    /// Settings were wrong, none had worked before, and no record could be made or kept.
     Degraded,
 }
 

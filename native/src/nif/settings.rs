@@ -1,4 +1,4 @@
-//! Settings: shown, compared, kept without secrets, and what is done while they are wrong.
+//! Settings: shown, compared, kept without secrets; and the mode of the plugin while they are wrong.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -77,7 +77,7 @@ fn kept<'a>(env: Env<'a>, file: &'a str, now: ListIterator<'a>) -> NifResult<Ter
     })
 }
 
-/// For the metrics: whether there are settings that are wrong and not used.
+/// For the metrics: whether wrong settings are refused.
 #[rustler::nif]
 fn refused(is_so: bool) -> Atom {
     HANDLE.shared().settings_refused.store(is_so, Ordering::Relaxed);

@@ -172,7 +172,7 @@ impl Seen {
             Code::UnknownTopic | Code::UnknownTopicOrPartition if !self.colliding.is_empty() => of(
                 Kind::Topic,
                 &format!(
-                    "take another name: Kafka does not create {topic} beside {}, of names that differ in . and _ alone it has one",
+                    "use another name: Kafka does not create {topic} beside {}, because the names differ only in . and _",
                     self.colliding.join(", ")
                 ),
             ),

@@ -264,7 +264,7 @@ fn what_cannot_work_is_told_with_what_was_expected() {
         errors(&[("security_protocol", "ssl"), ("server", "SSL://a:1,PLAINTEXT://b:2")]),
         [
             "server: \"PLAINTEXT://b:2\" is a listener of plaintext, but security.protocol is ssl: write security.protocol = \
-          plaintext, or leave out what stands before the host"
+          plaintext, or leave out the protocol"
         ]
     );
     assert_eq!(
