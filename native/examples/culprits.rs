@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message as Published, Reading};
+use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message as Published};
 use emq_plugin_kafka_nif::handle::{Handle, Status};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -76,6 +76,9 @@ fn main() -> Result<(), Anything> {
     handle.close(Duration::from_secs(10));
     std::fs::remove_dir_all(&dir).ok();
     let good = (0..records).filter(|number| !is_bad(*number)).count();
+    if last.failed.get("invalid_record").copied().unwrap_or_default() != records - good as u64 {
+        return Err("other records were refused than those that Kafka must refuse, or for another reason".into());
+    }
     check(bootstrap, topic, &begins, good, last.success)
 }
 
@@ -104,16 +107,8 @@ fn settings(bootstrap: &str, topic: &str, mode: &str, dir: &str) -> Result<Setti
 fn publish(handle: &Handle, number: u64, bad: bool, size: usize) {
     let username = format!("u{}", number % KEYS);
     let payload = format!("{number}:{}", "x".repeat(size.saturating_sub(8)));
-    let message = Published {
-        topic: b"u/1",
-        payload: payload.as_bytes(),
-        reading: Reading::Whole,
-        qos: 1,
-        dup: false,
-        retain: false,
-        id: None,
-        timestamp: 1,
-    };
+    let message =
+        Published { topic: b"u/1", payload: payload.as_bytes(), qos: 1, timestamp: 1, ..Published::default() };
     let event = Event {
         kind: EventKind::MessagePublish,
         client_id: b"c",

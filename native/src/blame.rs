@@ -21,49 +21,51 @@ pub enum Blame {
     Nobody,
 }
 
-/// Who is to blame for an error. `docs/KAFKA_ERRORS.md` has the same table in the same order; a test holds the two together.
+/// The errors that are known. `docs/KAFKA_ERRORS.md` has the same table in the same order; a test holds the two together.
+pub const TABLE: [(RDKafkaErrorCode, Blame); 37] = [
+    (RDKafkaErrorCode::InvalidRecord, Blame::Record),
+    (RDKafkaErrorCode::InvalidDifferentRecord, Blame::Record),
+    (RDKafkaErrorCode::InvalidTimestamp, Blame::Record),
+    (RDKafkaErrorCode::InvalidMessage, Blame::Record),
+    (RDKafkaErrorCode::InvalidMessageSize, Blame::Record),
+    (RDKafkaErrorCode::UnsupportedForMessageFormat, Blame::Record),
+    (RDKafkaErrorCode::PolicyViolation, Blame::Record),
+    (RDKafkaErrorCode::Unknown, Blame::Record),
+    (RDKafkaErrorCode::MessageSizeTooLarge, Blame::Size),
+    (RDKafkaErrorCode::MessageBatchTooLarge, Blame::Size),
+    (RDKafkaErrorCode::TopicAuthorizationFailed, Blame::Topic),
+    (RDKafkaErrorCode::UnknownTopic, Blame::Topic),
+    (RDKafkaErrorCode::UnknownPartition, Blame::Topic),
+    (RDKafkaErrorCode::UnknownTopicOrPartition, Blame::Topic),
+    (RDKafkaErrorCode::InvalidTopic, Blame::Topic),
+    (RDKafkaErrorCode::MessageTimedOut, Blame::Limit),
+    (RDKafkaErrorCode::RequestTimedOut, Blame::Limit),
+    (RDKafkaErrorCode::BrokerTransportFailure, Blame::Limit),
+    (RDKafkaErrorCode::NetworkException, Blame::Limit),
+    (RDKafkaErrorCode::LeaderNotAvailable, Blame::Limit),
+    (RDKafkaErrorCode::NotLeaderForPartition, Blame::Limit),
+    (RDKafkaErrorCode::ReplicaNotAvailable, Blame::Limit),
+    (RDKafkaErrorCode::NotEnoughReplicas, Blame::Limit),
+    (RDKafkaErrorCode::NotEnoughReplicasAfterAppend, Blame::Limit),
+    (RDKafkaErrorCode::KafkaStorageError, Blame::Limit),
+    (RDKafkaErrorCode::ClusterAuthorizationFailed, Blame::Producer),
+    (RDKafkaErrorCode::OutOfOrderSequenceNumber, Blame::Producer),
+    (RDKafkaErrorCode::UnknownProducerId, Blame::Producer),
+    (RDKafkaErrorCode::InvalidProducerEpoch, Blame::Producer),
+    (RDKafkaErrorCode::ProducerFenced, Blame::Producer),
+    (RDKafkaErrorCode::InvalidRequiredAcks, Blame::Producer),
+    (RDKafkaErrorCode::UnsupportedCompressionType, Blame::Producer),
+    (RDKafkaErrorCode::UnsupportedVersion, Blame::Producer),
+    (RDKafkaErrorCode::Fatal, Blame::Producer),
+    (RDKafkaErrorCode::GaplessGuarantee, Blame::Producer),
+    (RDKafkaErrorCode::PurgeQueue, Blame::Nobody),
+    (RDKafkaErrorCode::PurgeInflight, Blame::Nobody),
+];
+
+/// Who is to blame for an error. One that is not known may be any record's.
 #[must_use]
-#[allow(clippy::match_same_arms, reason = "what is known, and what is not, are different things")]
-pub const fn blame(error: RDKafkaErrorCode) -> Blame {
-    match error {
-        RDKafkaErrorCode::InvalidRecord
-        | RDKafkaErrorCode::InvalidDifferentRecord
-        | RDKafkaErrorCode::InvalidTimestamp
-        | RDKafkaErrorCode::InvalidMessage
-        | RDKafkaErrorCode::InvalidMessageSize
-        | RDKafkaErrorCode::UnsupportedForMessageFormat
-        | RDKafkaErrorCode::PolicyViolation
-        | RDKafkaErrorCode::Unknown => Blame::Record,
-        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge => Blame::Size,
-        RDKafkaErrorCode::TopicAuthorizationFailed
-        | RDKafkaErrorCode::UnknownTopic
-        | RDKafkaErrorCode::UnknownPartition
-        | RDKafkaErrorCode::UnknownTopicOrPartition
-        | RDKafkaErrorCode::InvalidTopic => Blame::Topic,
-        RDKafkaErrorCode::MessageTimedOut
-        | RDKafkaErrorCode::RequestTimedOut
-        | RDKafkaErrorCode::BrokerTransportFailure
-        | RDKafkaErrorCode::NetworkException
-        | RDKafkaErrorCode::LeaderNotAvailable
-        | RDKafkaErrorCode::NotLeaderForPartition
-        | RDKafkaErrorCode::ReplicaNotAvailable
-        | RDKafkaErrorCode::NotEnoughReplicas
-        | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
-        | RDKafkaErrorCode::KafkaStorageError => Blame::Limit,
-        RDKafkaErrorCode::ClusterAuthorizationFailed
-        | RDKafkaErrorCode::OutOfOrderSequenceNumber
-        | RDKafkaErrorCode::UnknownProducerId
-        | RDKafkaErrorCode::InvalidProducerEpoch
-        | RDKafkaErrorCode::ProducerFenced
-        | RDKafkaErrorCode::InvalidRequiredAcks
-        | RDKafkaErrorCode::UnsupportedCompressionType
-        | RDKafkaErrorCode::UnsupportedVersion
-        | RDKafkaErrorCode::Fatal
-        | RDKafkaErrorCode::GaplessGuarantee => Blame::Producer,
-        RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => Blame::Nobody,
-        // One that is not known may be any record's.
-        _ => Blame::Record,
-    }
+pub fn blame(error: RDKafkaErrorCode) -> Blame {
+    TABLE.iter().find(|(known, _)| *known == error).map_or(Blame::Record, |(_, blame)| *blame)
 }
 
 /// The errors that operators meet: Prometheus sees their counters from the start.

@@ -192,7 +192,7 @@ pub enum Detail<'a> {
 }
 
 /// An MQTT message.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Message<'a> {
     /// The topic name.
     pub topic: &'a [u8],

@@ -84,6 +84,16 @@ impl Client {
 
     /// The first record of a slot was acknowledged (`open`), or refused: sends what waits behind it.
     pub fn follow(&self, topic: &Arc<TopicHandle>, slot: Slot, open: bool) {
+        self.follow_by(topic, slot, open, |waiting| self.send_waiting(topic, waiting, open));
+    }
+
+    fn follow_by(
+        &self,
+        topic: &Arc<TopicHandle>,
+        slot: Slot,
+        open: bool,
+        mut send: impl FnMut(&Waiting) -> Result<(), Refused>,
+    ) {
         loop {
             // Held from the queue to librdkafka: a purge in between would give back what is before the record, and not the record.
             let following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +101,7 @@ impl Client {
                 return;
             }
             let Some(waiting) = topic.key_order.next(slot, open) else { return };
-            match self.send_waiting(topic, &waiting, open) {
+            match send(&waiting) {
                 Ok(()) if open => {}
                 // It is the first now.
                 Ok(()) => return,
@@ -128,5 +138,62 @@ impl Client {
         for Stalled { topic, slot, open } in stalled {
             self.follow(&topic, slot, open);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crate::config::Settings;
+    use crate::produce::Producer;
+    use crate::topic::KafkaTopic;
+
+    fn producer_without_kafka() -> (Producer, Arc<TopicHandle>) {
+        let settings = Settings::parse([("server", "127.0.0.1:1"), ("spool", "off")]).expect("valid settings");
+        let producer = Producer::open(&settings, Arc::default(), None).expect("opened");
+        let topic = producer.client().open_topic(&KafkaTopic::new("t").expect("a name")).expect("a topic");
+        (producer, topic)
+    }
+
+    fn record(topic: &TopicHandle) -> Record<'_> {
+        Record { topic, key: Some(b"k"), value: None, headers: &[], timestamp: 0 }
+    }
+
+    /// Records of one key.
+    fn enqueue(client: &Client, topic: &TopicHandle, orders: std::ops::Range<u64>) {
+        for order in orders {
+            client.enqueue(&record(topic), Origin::Direct(order)).expect("taken");
+        }
+    }
+
+    /// Between the queue and librdkafka a purge would find a record in neither.
+    #[test]
+    fn the_first_record_of_a_key_goes_alone_and_those_behind_it_keep_the_end_away_while_they_follow() {
+        let (producer, topic) = producer_without_kafka();
+        let client = producer.client();
+        enqueue(client, &topic, 0..3);
+        let mut followed = Vec::new();
+        client.follow_by(&topic, Slot::of(b"k"), true, |waiting| {
+            assert!(client.following.try_lock().is_err(), "the producer could end now");
+            followed.push(waiting.number.origin());
+            Ok(())
+        });
+        assert_eq!(followed, [Origin::Direct(1), Origin::Direct(2)]);
+    }
+
+    #[test]
+    fn what_waits_when_a_producer_ends_is_given_back_and_nothing_follows_any_more() {
+        let (producer, topic) = producer_without_kafka();
+        let client = producer.client();
+        enqueue(client, &topic, 0..3);
+        let returned = producer.end(Duration::ZERO);
+        assert_eq!(returned.iter().map(|record| record.order).collect::<Vec<_>>(), [0, 1, 2]);
+        let copy = || client.copy(&record(&topic), Number::new(Origin::Direct(3), client.in_librdkafka.enter()));
+        let Pass::First(slot) = topic.key_order.ask(Some(b"k"), copy) else { panic!("another is the first") };
+        assert_eq!(topic.key_order.ask(Some(b"k"), copy), Pass::Held);
+        client.follow_by(&topic, slot, true, |_| panic!("it overtakes what was given back"));
+        assert_eq!(topic.key_order.take_all().len(), 1);
     }
 }

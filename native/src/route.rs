@@ -51,19 +51,10 @@ pub fn matches(rule: &Rule, context: &Context<'_, '_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Detail, Event, Message, Reading};
+    use crate::event::{Detail, Event, Message};
 
     fn publish(topic: &[u8]) -> Event<'_> {
-        let message = Message {
-            topic,
-            payload: b"x",
-            reading: Reading::Whole,
-            qos: 0,
-            dup: false,
-            retain: false,
-            id: None,
-            timestamp: 0,
-        };
+        let message = Message { topic, payload: b"x", ..Message::default() };
         Event {
             kind: EventKind::MessagePublish,
             client_id: b"c",

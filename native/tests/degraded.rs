@@ -3,20 +3,16 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::{
-    Mailbox, TempDir, assert_adds_up, cluster, consume, dropped, numbers_of, publish, publish_to, settings, submit,
-    wait_for,
+    DEADLINE, Mailbox, TempDir, assert_adds_up, cluster, consume, dropped, numbers_of, publish, publish_numbers,
+    publish_to, settings, submit, wait_for,
 };
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::EventKind;
 use emq_plugin_kafka_nif::handle::{Degraded, Handle, Status};
 use emq_plugin_kafka_nif::metrics::DropReason;
-use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
-use emq_plugin_kafka_nif::waiters::{Answer, Caller};
-
-const LONG: Duration = Duration::from_secs(20);
+use emq_plugin_kafka_nif::pipeline::Outcome;
+use emq_plugin_kafka_nif::waiters::Answer;
 
 fn spool(dir: &TempDir) -> Vec<(&str, &str)> {
     vec![
@@ -30,13 +26,6 @@ fn spool(dir: &TempDir) -> Vec<(&str, &str)> {
 
 fn degrade(handle: &Handle, pairs: &[(&str, &str)]) -> Degraded {
     handle.degrade(Settings::partial(pairs.iter().copied()), "n@h")
-}
-
-fn publish_numbers(handle: &Handle, client: &str, numbers: std::ops::Range<u64>) {
-    for number in numbers {
-        let payload = number.to_string();
-        assert!(matches!(submit(handle, &publish(client.as_bytes(), payload.as_bytes())), Outcome::Queued(_)));
-    }
 }
 
 #[test]
@@ -62,7 +51,7 @@ fn records_are_kept_while_the_server_is_wrong_and_arrive_in_order_after_the_mend
     let counters = wait_for(&handle, "everything", |s| s.success == 310);
     assert_eq!((counters.accepted, counters.dropped_total()), (310, 0));
     assert!(matches!(handle.status(), Status::Open(_)));
-    handle.close(LONG);
+    handle.close(DEADLINE);
     assert_eq!(numbers_of(&consume(&cluster, 310), "a"), (0..310).collect::<Vec<_>>());
 }
 
@@ -77,7 +66,7 @@ fn a_client_without_servers_has_nothing_to_say() {
     handle.suspend();
     let notices = handle.notices().take();
     assert!(notices.is_empty(), "{notices:?}");
-    handle.close(LONG);
+    handle.close(DEADLINE);
 }
 
 #[test]
@@ -86,19 +75,19 @@ fn what_an_earlier_life_left_is_sent_first_after_the_mend() {
     let first = Handle::default();
     first.open(settings(&common::nobody(), &spool(&dir)), "n@h").expect("opened");
     publish_numbers(&first, "a", 0..50);
-    first.close(LONG);
+    first.close(DEADLINE);
     let handle = Handle::default();
     let wrong = [&spool(&dir)[..], &[("linger", "soon")]].concat();
     assert_eq!(degrade(&handle, &wrong), Degraded::Spooling);
     publish_numbers(&handle, "a", 50..100);
     // A stop and a start that is degraded, too.
-    let closed = handle.close(LONG).expect("it was open");
+    let closed = handle.close(DEADLINE).expect("it was open");
     assert_eq!((closed.given_up, closed.spooled), (0, 100));
     assert_eq!(degrade(&handle, &wrong), Degraded::Spooling);
     publish_numbers(&handle, "a", 100..150);
     handle.reload(settings(&cluster.bootstrap_servers(), &spool(&dir)), "n@h").expect("mended");
     wait_for(&handle, "everything", |s| s.success == 150);
-    handle.close(LONG);
+    handle.close(DEADLINE);
     assert_eq!(numbers_of(&consume(&cluster, 150), "a"), (0..150).collect::<Vec<_>>());
 }
 
@@ -113,17 +102,14 @@ fn a_durable_publisher_is_answered_by_the_disk_and_a_sync_one_is_not_answered_be
     let wrong = [&spool(&dir)[..], &rules, &[("server", "kafka:no")]].concat();
     assert_eq!(degrade(&handle, &wrong), Degraded::Spooling);
     let (durable, sync) = (Mailbox::default(), Mailbox::default());
-    let wait = |topic: &'static [u8], mailbox: &Mailbox| {
-        let caller = || Box::new(mailbox.clone()) as Box<dyn Caller>;
-        handle.submit(&publish_to(b"c", topic, b"x"), &Publisher::Patient(&caller), true)
-    };
+    let wait = |topic: &[u8], mailbox: &Mailbox| mailbox.submit(&handle, &publish_to(b"c", topic, b"x"));
     let Outcome::Wait { id, disconnects: true, .. } = wait(b"d", &durable) else { panic!("it waits for the disk") };
     assert_eq!(durable.receive("the disk"), (id, Answer::Safe));
     let Outcome::Wait { id, disconnects: true, .. } = wait(b"s", &sync) else { panic!("it waits for Kafka") };
     let mended = [&spool(&dir)[..], &rules].concat();
     handle.reload(settings(&cluster.bootstrap_servers(), &mended), "n@h").expect("mended");
     assert_eq!(sync.receive("Kafka"), (id, Answer::Safe));
-    handle.close(LONG);
+    handle.close(DEADLINE);
 }
 
 #[test]
@@ -139,8 +125,7 @@ fn what_can_be_neither_made_nor_kept_is_counted_and_not_acknowledged_where_it_wa
     assert_eq!(handle.status(), Status::Closed);
     assert_eq!(handle.events(), [EventKind::ClientConnected, EventKind::MessagePublish]);
     let mailbox = Mailbox::default();
-    let caller = || Box::new(mailbox.clone()) as Box<dyn Caller>;
-    let waiting = |topic| handle.submit(&publish_to(b"c", topic, b"x"), &Publisher::Patient(&caller), true);
+    let waiting = |topic: &[u8]| mailbox.submit(&handle, &publish_to(b"c", topic, b"x"));
     let degraded = DropReason::Degraded;
     assert_eq!(waiting(b"safe/1"), Outcome::Refused(degraded.name().into()));
     assert_eq!(waiting(b"other"), dropped(degraded));
@@ -158,7 +143,7 @@ fn what_can_be_neither_made_nor_kept_is_counted_and_not_acknowledged_where_it_wa
     handle.open(settings(&cluster.bootstrap_servers(), &rules), "n@h").expect("mended");
     assert!(matches!(submit(&handle, &publish(b"c", b"x")), Outcome::Queued(_)));
     assert_eq!(handle.rules().first().map(|rule| (rule.matched, rule.dropped)), Some((4, 3)));
-    handle.close(LONG);
+    handle.close(DEADLINE);
     assert_eq!(submit(&handle, &publish(b"c", b"x")), dropped(DropReason::Closed));
 }
 
@@ -171,6 +156,6 @@ fn a_spool_that_cannot_be_opened_is_told_and_what_passes_is_counted() {
     let Degraded::Counting(Some(why)) = degrade(&handle, &spool(&dir)) else { panic!("another one has the spool") };
     assert!(why.contains("spool.dir"), "{why}");
     assert_eq!(submit(&handle, &publish(b"c", b"x")), dropped(DropReason::Degraded));
-    handle.close(LONG);
-    holder.close(LONG);
+    handle.close(DEADLINE);
+    holder.close(DEADLINE);
 }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::{
-    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Reading, Subscription,
+    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
 };
 use serde_json::{Value, json};
 
@@ -26,12 +26,11 @@ fn message<'a>() -> Message<'a> {
     Message {
         topic: b"a/b",
         payload: b"hello",
-        reading: Reading::Whole,
         qos: 1,
-        dup: false,
         retain: true,
         id: Some(&[0, 6, 96, 222, 91, 92, 206, 203, 110, 199, 0, 0, 5, 96, 0, 1]),
         timestamp: 1_699_999_999_999,
+        ..Message::default()
     }
 }
 

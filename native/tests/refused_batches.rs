@@ -6,20 +6,68 @@ mod common;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{Cluster, DEADLINE, TempDir, cluster, consume, nobody, numbers_of, publish, settings, submit, wait_for};
-use emq_plugin_kafka_nif::blame::{Blame, blame};
+use common::{
+    Cluster, DEADLINE, Mailbox, TempDir, cluster, consume, nobody, numbers_of, publish, publish_numbers, publish_to,
+    settings, submit, wait_for,
+};
+use emq_plugin_kafka_nif::blame::TABLE;
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::delivery::error_name;
 use emq_plugin_kafka_nif::handle::{Handle, Status};
 use emq_plugin_kafka_nif::pipeline::Outcome;
-use rdkafka::error::RDKafkaErrorCode;
+use emq_plugin_kafka_nif::waiters::Answer;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-const LONG: Duration = Duration::from_secs(20);
 const INVALID: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;
 const TOO_LARGE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 
-/// An open plugin, and what rings when its producer is to be replaced.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+/// An open plugin, what it sends to, and what rings when its producer is to be replaced.
+struct Case<'a> {
+    cluster: Cluster,
+    more: Pairs<'a>,
+    handle: Handle,
+    rung: Receiver<()>,
+}
+
+impl<'a> Case<'a> {
+    /// Kafka refuses the first batches with these errors.
+    fn refusing(errors: &[RDKafkaRespErr], more: Pairs<'a>) -> Self {
+        let cluster = cluster(1);
+        cluster.request_errors(RDKafkaApiKey::Produce, errors);
+        let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), more));
+        Self { cluster, more, handle, rung }
+    }
+
+    fn settings(&self) -> Settings {
+        settings(&self.cluster.bootstrap_servers(), self.more)
+    }
+
+    fn publish(&self, numbers: std::ops::Range<u64>) {
+        publish_numbers(&self.handle, "c", numbers);
+    }
+
+    /// Waits for the bell, and does what it asks for.
+    fn renew(&self) {
+        self.rung.recv_timeout(DEADLINE).expect("the bell");
+        assert!(matches!(self.handle.status(), Status::Spoiled(_)), "{:?}", self.handle.status());
+        self.handle.reopen().expect("another producer");
+    }
+
+    fn wait_for_success(&self, count: u64) {
+        let counters = wait_for(&self.handle, "all records", |s| s.success == count);
+        assert_eq!((counters.failed_total(), counters.dropped_total()), (0, 0));
+    }
+
+    /// Closes; these are in Kafka, in this order.
+    fn ends_with(self, numbers: std::ops::Range<u64>) {
+        self.handle.close(DEADLINE);
+        let expected: Vec<_> = numbers.collect();
+        assert_eq!(numbers_of(&consume(&self.cluster, expected.len()), "c"), expected);
+    }
+}
+
 fn opened(settings: Settings) -> (Handle, Receiver<()>) {
     let handle = Handle::default();
     let (sender, rung) = channel();
@@ -28,37 +76,22 @@ fn opened(settings: Settings) -> (Handle, Receiver<()>) {
     (handle, rung)
 }
 
-fn refuses(cluster: &Cluster, errors: &[RDKafkaRespErr]) {
-    cluster.request_errors(RDKafkaApiKey::Produce, errors);
-}
-
-fn submit_numbers(handle: &Handle, numbers: std::ops::Range<u64>) {
-    for number in numbers {
-        assert!(matches!(submit(handle, &publish(b"c", number.to_string().as_bytes())), Outcome::Queued(_)));
-    }
-}
-
-fn renewed(handle: &Handle, rung: &Receiver<()>) {
-    rung.recv_timeout(DEADLINE).expect("the bell");
-    assert!(matches!(handle.status(), Status::Spoiled(_)), "{:?}", handle.status());
-    handle.reopen().expect("another producer");
+fn spool(dir: &TempDir) -> [(&str, &str); 2] {
+    [("spool", "overflow"), ("spool_dir", dir.text())]
 }
 
 #[test]
 fn a_refused_batch_arrives_in_parts_before_what_came_later() {
     for error in [INVALID, TOO_LARGE] {
         for spool in ["off", "overflow", "always"] {
-            let (cluster, dir) = (cluster(1), TempDir::new());
-            refuses(&cluster, &[error]);
+            let dir = TempDir::new();
             let more = [("spool", spool), ("spool_dir", dir.text())];
-            let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &more));
-            submit_numbers(&handle, 0..100);
-            renewed(&handle, &rung);
-            submit_numbers(&handle, 100..200);
-            let counters = wait_for(&handle, "200 records", |s| s.success == 200);
-            assert_eq!((counters.failed_total(), counters.dropped_total()), (0, 0), "{error:?} {spool}");
-            handle.close(LONG);
-            assert_eq!(numbers_of(&consume(&cluster, 200), "c"), (0..200).collect::<Vec<_>>(), "{error:?} {spool}");
+            let case = Case::refusing(&[error], &more);
+            case.publish(0..100);
+            case.renew();
+            case.publish(100..200);
+            case.wait_for_success(200);
+            case.ends_with(0..200);
         }
     }
 }
@@ -66,215 +99,141 @@ fn a_refused_batch_arrives_in_parts_before_what_came_later() {
 #[test]
 fn what_is_refused_alone_is_refused_for_good_under_kafkas_reason() {
     for (error, name) in [(INVALID, "invalid_record"), (TOO_LARGE, "message_size_too_large")] {
-        let cluster = cluster(1);
         // The first producer's batch, and then the first record by itself.
-        refuses(&cluster, &[error, error]);
-        let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &[]));
-        submit_numbers(&handle, 0..50);
-        renewed(&handle, &rung);
-        let counters = wait_for(&handle, "the rest", |s| s.success == 49);
+        let case = Case::refusing(&[error, error], &[]);
+        case.publish(0..50);
+        case.renew();
+        let counters = wait_for(&case.handle, "the rest", |s| s.success == 49);
         assert_eq!(counters.failed.get(name), Some(&1), "{counters:?}");
-        handle.close(LONG);
-        assert_eq!(numbers_of(&consume(&cluster, 49), "c"), (1..50).collect::<Vec<_>>());
+        case.ends_with(1..50);
     }
 }
 
 #[test]
 fn only_the_topic_with_the_culprit_is_isolated_and_a_reload_ends_that() {
-    let cluster = cluster(1);
-    refuses(&cluster, &[INVALID]);
-    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &[]));
-    submit_numbers(&handle, 0..10);
-    renewed(&handle, &rung);
-    assert_eq!(handle.shared().suspects.names(), [common::TOPIC]);
-    wait_for(&handle, "the records", |s| s.success == 10);
-    assert!(matches!(handle.status(), Status::Open(_)));
-    handle.reload(settings(&cluster.bootstrap_servers(), &[]), "n@h").expect("reloaded");
-    assert!(handle.shared().suspects.names().is_empty());
-    submit_numbers(&handle, 10..20);
-    wait_for(&handle, "the others", |s| s.success == 20);
-    handle.close(LONG);
-    assert_eq!(numbers_of(&consume(&cluster, 20), "c"), (0..20).collect::<Vec<_>>());
+    let more = [
+        ("hook.message.publish.1", r#"{"filter":"t/#"}"#),
+        ("hook.message.publish.2", r#"{"filter":"u/#","topic":"two"}"#),
+    ];
+    let case = Case::refusing(&[INVALID], &more);
+    case.publish(0..10);
+    case.renew();
+    submit(&case.handle, &publish_to(b"c", b"u/1", b"x"));
+    case.wait_for_success(11);
+    assert_eq!(case.handle.shared().suspects.names(), [common::TOPIC]);
+    assert!(matches!(case.handle.status(), Status::Open(_)));
+    case.handle.reload(case.settings(), "n@h").expect("reloaded");
+    assert!(case.handle.shared().suspects.names().is_empty());
+    case.publish(10..20);
+    case.wait_for_success(21);
+    case.ends_with(0..20);
 }
 
 #[test]
 fn a_stop_keeps_the_records_of_a_refused_batch_in_the_spool() {
-    let (cluster, dir) = (cluster(1), TempDir::new());
-    refuses(&cluster, &[INVALID]);
-    let more = [("spool", "overflow"), ("spool_dir", dir.text())];
-    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &more));
-    submit_numbers(&handle, 0..100);
-    rung.recv_timeout(DEADLINE).expect("the bell");
-    let closed = handle.close(LONG).expect("it was open");
+    let dir = TempDir::new();
+    let more = spool(&dir);
+    let case = Case::refusing(&[INVALID], &more);
+    case.publish(0..100);
+    case.rung.recv_timeout(DEADLINE).expect("the bell");
+    let closed = case.handle.close(DEADLINE).expect("it was open");
     assert_eq!(closed.given_up, 0);
-    let before = handle.metrics().snapshot();
-    assert_eq!((before.failed_total(), before.dropped_total()), (0, 0));
-    handle.open(settings(&cluster.bootstrap_servers(), &more), "n@h").expect("opened");
-    wait_for(&handle, "100 records", |s| s.success == 100);
-    handle.close(LONG);
-    assert_eq!(numbers_of(&consume(&cluster, 100), "c"), (0..100).collect::<Vec<_>>());
+    case.handle.open(case.settings(), "n@h").expect("opened");
+    case.wait_for_success(100);
+    case.ends_with(0..100);
 }
 
 #[test]
 fn what_waits_behind_the_first_record_of_a_key_is_given_back_at_the_end() {
     let dir = TempDir::new();
-    let more = [("spool", "overflow"), ("spool_dir", dir.text())];
-    let (handle, _rung) = opened(settings(&nobody(), &more));
-    submit_numbers(&handle, 0..100);
+    let (handle, _rung) = opened(settings(&nobody(), &spool(&dir)));
+    publish_numbers(&handle, "c", 0..100);
     assert_eq!(handle.metrics().snapshot().queued, 100);
     let closed = handle.close(Duration::ZERO).expect("it was open");
     assert_eq!((closed.given_up, closed.spooled), (0, 100));
 }
 
+/// In many moments: what is in whose hand then is in the unit tests of `ordered`.
 #[test]
 fn reloads_while_records_wait_behind_the_first_of_their_key_reorder_nothing() {
-    const RELOADS: u64 = 100;
+    const RELOADS: u64 = 30;
     const EACH: u64 = 2000;
-    let (cluster, dir) = (cluster(1), TempDir::new());
-    let more = [("spool", "overflow"), ("spool_dir", dir.text())];
-    let (handle, _rung) = opened(settings(&cluster.bootstrap_servers(), &more));
+    let dir = TempDir::new();
+    let more = spool(&dir);
+    let case = Case::refusing(&[], &more);
     for reload in 0..RELOADS {
-        submit_numbers(&handle, reload * EACH..(reload + 1) * EACH);
+        case.publish(reload * EACH..(reload + 1) * EACH);
         // In another moment each time: some of them find the others leaving, because the first one was acknowledged.
-        let moment = Instant::now() + Duration::from_micros(reload * 60);
+        let moment = Instant::now() + Duration::from_micros(reload * 200);
         while Instant::now() < moment {
             std::hint::spin_loop();
         }
-        handle.reload(settings(&cluster.bootstrap_servers(), &more), "n@h").expect("reloaded");
+        case.handle.reload(case.settings(), "n@h").expect("reloaded");
     }
-    let all = RELOADS * EACH;
-    wait_for(&handle, "all records", |s| s.success == all);
-    handle.close(LONG);
-    let count = usize::try_from(all).expect("small");
-    assert_eq!(numbers_of(&consume(&cluster, count), "c"), (0..all).collect::<Vec<_>>());
+    case.wait_for_success(RELOADS * EACH);
+    case.ends_with(0..RELOADS * EACH);
 }
 
 #[test]
 fn isolated_records_are_kept_where_a_stop_finds_kafka_gone() {
-    let (cluster, dir) = (cluster(1), TempDir::new());
-    refuses(&cluster, &[INVALID]);
-    let more = [("spool", "overflow"), ("spool_dir", dir.text())];
-    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &more));
-    submit_numbers(&handle, 0..10);
-    renewed(&handle, &rung);
-    wait_for(&handle, "the first ones", |s| s.success == 10);
-    cluster.broker_down(1).expect("down");
-    submit_numbers(&handle, 10..60);
-    let closed = handle.close(Duration::ZERO).expect("it was open");
+    let dir = TempDir::new();
+    let more = spool(&dir);
+    let case = Case::refusing(&[INVALID], &more);
+    case.publish(0..10);
+    case.renew();
+    case.wait_for_success(10);
+    case.cluster.broker_down(1).expect("down");
+    case.publish(10..60);
+    let closed = case.handle.close(Duration::ZERO).expect("it was open");
     assert_eq!((closed.given_up, closed.spooled), (0, 50));
-    cluster.broker_up(1).expect("up");
-    handle.open(settings(&cluster.bootstrap_servers(), &more), "n@h").expect("opened");
-    wait_for(&handle, "all", |s| s.success == 60);
-    handle.close(LONG);
-    assert_eq!(numbers_of(&consume(&cluster, 60), "c"), (0..60).collect::<Vec<_>>());
+    case.cluster.broker_up(1).expect("up");
+    case.handle.open(case.settings(), "n@h").expect("opened");
+    case.wait_for_success(60);
+    case.ends_with(0..60);
 }
 
 #[test]
 fn a_waiter_is_answered_when_its_record_arrives_after_all() {
-    let cluster = cluster(1);
-    refuses(&cluster, &[INVALID]);
-    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &[("produce", "sync")]));
-    let mailbox = common::Mailbox::default();
-    assert!(matches!(mailbox.submit(&handle, &publish(b"c", b"1")), Outcome::Wait { .. }));
-    renewed(&handle, &rung);
-    let (_, answer) = mailbox.receive("the record is with Kafka");
-    assert!(matches!(answer, emq_plugin_kafka_nif::waiters::Answer::Safe), "{answer:?}");
-    handle.close(LONG);
+    let case = Case::refusing(&[INVALID], &[("produce", "sync")]);
+    let mailbox = Mailbox::default();
+    assert!(matches!(mailbox.submit(&case.handle, &publish(b"c", b"1")), Outcome::Wait { .. }));
+    case.renew();
+    assert_eq!(mailbox.receive("the record is with Kafka").1, Answer::Safe);
+    case.handle.close(DEADLINE);
 }
 
 #[test]
 fn who_waits_is_answered_though_the_dead_letter_of_the_record_comes_back() {
-    let (cluster, dir) = (cluster(1), TempDir::new());
-    cluster.create_topic("dead", 1, 1).expect("a topic");
-    // The batch, the record alone, and its dead letter; after that the record itself is taken.
-    refuses(&cluster, &[INVALID, INVALID, INVALID]);
+    let dir = TempDir::new();
     let more = [("produce", "sync"), ("spool", "overflow"), ("spool_dir", dir.text()), ("dead_letter_topic", "dead")];
-    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &more));
-    let mailbox = common::Mailbox::default();
-    assert!(matches!(mailbox.submit(&handle, &publish(b"c", b"1")), Outcome::Wait { .. }));
-    renewed(&handle, &rung);
-    renewed(&handle, &rung);
-    let (_, answer) = mailbox.receive("the record is with Kafka");
-    assert!(matches!(answer, emq_plugin_kafka_nif::waiters::Answer::Safe), "{answer:?}");
-    handle.close(LONG);
+    // The batch, the record alone, and its dead letter; after that the record itself is taken.
+    let case = Case::refusing(&[INVALID, INVALID, INVALID], &more);
+    let mailbox = Mailbox::default();
+    assert!(matches!(mailbox.submit(&case.handle, &publish(b"c", b"1")), Outcome::Wait { .. }));
+    case.renew();
+    case.renew();
+    assert_eq!(mailbox.receive("the record is with Kafka").1, Answer::Safe);
+    case.handle.close(DEADLINE);
 }
 
 #[test]
 fn a_flush_waits_for_isolated_records() {
-    let cluster = cluster(1);
-    refuses(&cluster, &[INVALID]);
-    let (handle, rung) = opened(settings(&cluster.bootstrap_servers(), &[]));
-    submit_numbers(&handle, 0..10);
-    renewed(&handle, &rung);
-    submit_numbers(&handle, 10..500);
-    handle.flush(LONG).expect("flushed");
-    assert_eq!(handle.metrics().snapshot().success, 500);
-    handle.close(LONG);
+    let case = Case::refusing(&[INVALID], &[]);
+    case.publish(0..10);
+    case.renew();
+    case.publish(10..500);
+    case.handle.flush(DEADLINE).expect("flushed");
+    assert_eq!(case.handle.metrics().snapshot().success, 500);
+    case.handle.close(DEADLINE);
 }
 
-/// The documented table and the code: the same errors, the same blame, the same order.
+/// The documented table is that of the code: the same errors, the same blame, the same order.
 #[test]
 fn the_table_of_kafkas_errors_is_that_of_the_code() {
-    let table = include_str!("../../docs/KAFKA_ERRORS.md");
-    let source = include_str!("../src/blame.rs");
-    let rows: Vec<(&str, &str)> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `"))
-        .map(|row| {
-            let (name, rest) = row.split_once('`').expect("a name");
-            let blamed = rest.split('|').nth(2).expect("who is to blame").trim();
-            (name, blamed)
-        })
-        .collect();
-    let arms: Vec<String> = source
-        .split("match error {")
-        .nth(1)
-        .and_then(|text| text.split("        }\n    }\n").next())
-        .expect("the match")
-        .split("RDKafkaErrorCode::")
-        .skip(1)
-        .map(|text| text.chars().take_while(char::is_ascii_alphanumeric).collect())
-        .collect();
-    let known = known_errors();
-    let find = |name: &str| known.iter().find(|(known, _)| known == name).map(|(_, error)| *error);
-    for (name, blamed) in &rows {
-        let error = find(name).unwrap_or_else(|| panic!("{name} is no error"));
-        let said = match blame(error) {
-            Blame::Record => "record",
-            Blame::Size => "size",
-            Blame::Topic => "topic",
-            Blame::Limit => "limit",
-            Blame::Producer => "producer",
-            Blame::Nobody => "nobody",
-        };
-        assert_eq!(*blamed, said, "{name}");
-    }
-    let in_code: Vec<_> = known
-        .iter()
-        .filter_map(|(name, error)| Some((arms.iter().position(|arm| *arm == format!("{error:?}"))?, name.clone())))
-        .collect::<std::collections::BTreeMap<_, _>>()
-        .into_values()
-        .collect();
-    assert_eq!(rows.iter().map(|(name, _)| *name).collect::<Vec<_>>(), in_code);
-}
-
-/// Every error by the name that is counted.
-fn known_errors() -> Vec<(String, RDKafkaErrorCode)> {
-    let codes = (-199..=-101).chain([-1]).chain(1..=110);
-    let mut descriptions = std::ptr::null();
-    let mut count = 0;
-    // SAFETY: both are written; the table is static.
-    let table = unsafe {
-        rdkafka::bindings::rd_kafka_get_err_descs(&raw mut descriptions, &raw mut count);
-        std::slice::from_raw_parts(descriptions, count)
-    };
-    let exists = |code: i32| table.iter().any(|entry| entry.code as i32 == code && !entry.name.is_null());
-    codes
-        .filter(|code| exists(*code))
-        .filter_map(|code| {
-            let entry = table.iter().find(|entry| entry.code as i32 == code)?;
-            let error: RDKafkaErrorCode = entry.code.into();
-            Some((error_name(error), error))
-        })
-        .collect()
+    let documented = include_str!("../../docs/KAFKA_ERRORS.md").lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+        Some((cells.next()?.trim_matches('`').to_owned(), cells.nth(1)?.to_owned()))
+    });
+    let known = TABLE.iter().map(|(error, blame)| (error_name(*error), format!("{blame:?}").to_lowercase()));
+    assert_eq!(documented.collect::<Vec<_>>(), known.collect::<Vec<_>>());
 }

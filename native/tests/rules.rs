@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Cluster, TOPIC, assert_adds_up, cluster, consume, consume_from, dropped, publish, publish_to, settings};
-use emq_plugin_kafka_nif::event::{Connection, Detail, Event, EventKind, Message, Reading};
+use emq_plugin_kafka_nif::event::{Connection, Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
@@ -46,12 +46,11 @@ fn message<'a>() -> Message<'a> {
     Message {
         topic: b"sensors/7/temp",
         payload: b"21.5",
-        reading: Reading::Whole,
         qos: 1,
-        dup: false,
         retain: true,
         id: Some(&[0, 6, 96, 222, 91, 92, 206, 203, 110, 199, 0, 0, 5, 96, 0, 1]),
         timestamp: 5,
+        ..Message::default()
     }
 }
 

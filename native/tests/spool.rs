@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{
-    TempDir, assert_adds_up, cluster, consume, consume_from, dropped, nobody, numbers_of, publish, settings, submit,
-    wait_for,
+    TempDir, assert_adds_up, cluster, consume, consume_from, dropped, nobody, numbers_of, publish, publish_numbers,
+    settings, submit, wait_for,
 };
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::handle::{Handle, Status};
@@ -27,13 +27,6 @@ fn spooling(server: &str, dir: &TempDir, spool: &str, more: &[(&str, &str)]) -> 
         ("spool_max_size", "67108864"),
     ];
     settings(server, &base.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
-}
-
-fn publish_numbers(handle: &Handle, client: &str, numbers: std::ops::Range<u64>) {
-    for number in numbers {
-        let payload = number.to_string();
-        assert!(matches!(submit(handle, &publish(client.as_bytes(), payload.as_bytes())), Outcome::Queued(_)));
-    }
 }
 
 #[test]

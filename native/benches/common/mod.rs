@@ -1,7 +1,7 @@
 //! What the benchmarks share: an event, rules, and a pipeline that leads nowhere.
 
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message, Reading};
+use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::handle::Handle;
 
 /// Three levels, as most topics of devices have.
@@ -10,16 +10,7 @@ pub const TOPIC: &[u8] = b"sensors/device-1234/temperature";
 /// A publish as the hook sees it.
 pub fn publish<'a>(topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
     let id = Some(&[0, 6, 96, 222, 91, 92, 206, 203, 110, 199, 0, 0, 5, 96, 0, 1][..]);
-    let message = Message {
-        topic,
-        payload,
-        reading: Reading::Whole,
-        qos: 1,
-        dup: false,
-        retain: false,
-        id,
-        timestamp: 1_700_000_000_000,
-    };
+    let message = Message { topic, payload, qos: 1, id, timestamp: 1_700_000_000_000, ..Message::default() };
     let detail = Detail::Message(message, None);
     Event {
         kind: EventKind::MessagePublish,

@@ -103,8 +103,10 @@ fn acknowledge(spool: &Spool, done: &AtomicBool, seed: u64) {
     let mut reader = spool.reader().unwrap();
     let mut batch = Batch::default();
     let mut open: Vec<(u64, u64)> = Vec::new();
+    let start = Instant::now();
     // Until all that was appended has been read: how far it gets must not depend on who is given the processor.
     while !done.load(Ordering::Acquire) || spool.stats().records > open.len() as u64 {
+        assert!(start.elapsed() < Duration::from_mins(10), "what was appended was never read");
         let read = reader.read(&mut batch, Duration::from_millis(2));
         if let Err(error) = &read {
             println!("notice read {error}");

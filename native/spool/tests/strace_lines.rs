@@ -15,6 +15,13 @@ fn one(line: &str) -> (String, Vec<String>, Outcome) {
     all.remove(0)
 }
 
+/// What became of the first call, and the events.
+fn assert_begins_with(text: &str, outcome: &Outcome, events: &[Event]) {
+    let all = Calls::parse(text).unwrap();
+    assert_eq!((&all.calls[0].outcome, all.calls[0].args.as_slice()), (outcome, &["6".to_owned()][..]), "{text}");
+    assert_eq!(all.events, events, "{text}");
+}
+
 fn sync(outcome: Outcome) -> (String, Vec<String>, Outcome) {
     ("fdatasync".into(), vec!["6".into()], outcome)
 }
@@ -53,10 +60,7 @@ fn a_call_that_never_returned_is_no_failed_one() {
         "8 +++ exited with 0 +++",
     ] {
         let text = format!("7 fdatasync(6 <unfinished ...>\n8 close(4) = 0\n{end}\n");
-        let all = Calls::parse(&text).unwrap();
-        assert_eq!(all.calls[0].outcome, Outcome::NeverReturned, "{text}");
-        assert_eq!(all.calls[0].args, ["6"], "{text}");
-        assert_eq!(all.events, [Event::Start(0), Event::Start(1), Event::End(1)], "{text}");
+        assert_begins_with(&text, &Outcome::NeverReturned, &[Event::Start(0), Event::Start(1), Event::End(1)]);
     }
     assert_eq!(one("7 ???()  = ?").2, Outcome::NeverReturned);
 }
@@ -70,9 +74,7 @@ fn an_interrupted_call_is_no_failed_one_and_has_no_end() {
         "-1 EINTR (Interrupted system call)",
     ] {
         let text = format!("7 fdatasync(6) = {result}\n7 --- SIGCHLD {{si_signo=SIGCHLD, si_code = 1}} ---\n");
-        let all = Calls::parse(&text).unwrap();
-        assert_eq!(all.calls[0].outcome, Outcome::Interrupted, "{text}");
-        assert_eq!(all.events, [Event::Start(0)], "{text}");
+        assert_begins_with(&text, &Outcome::Interrupted, &[Event::Start(0)]);
     }
 }
 

@@ -1,17 +1,16 @@
 use super::*;
-use crate::event::{Detail, Event, Message, Reading};
+use crate::event::{Detail, Event, Message};
 use crate::extra::{Attribute, Extra};
 
 fn publish<'a>(topic: &'a [u8], payload: &'a [u8], username: Option<&'a [u8]>) -> Event<'a> {
     let message = Message {
         topic,
         payload,
-        reading: Reading::Whole,
         qos: 1,
-        dup: false,
         retain: true,
         id: Some(&[0, 6, 96, 222, 91, 92, 206, 203, 110, 199, 0, 0, 5, 96, 0, 1]),
         timestamp: 5,
+        ..Message::default()
     };
     Event {
         kind: EventKind::MessagePublish,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message, Reading};
+use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
@@ -53,6 +53,14 @@ pub fn submit(handle: &Handle, event: &Event<'_>) -> Outcome {
     handle.submit(event, &Publisher::Hurried, true)
 }
 
+/// A client's records, each of which is taken: the payloads are the numbers.
+pub fn publish_numbers(handle: &Handle, client: &str, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let payload = number.to_string();
+        assert!(matches!(submit(handle, &publish(client.as_bytes(), payload.as_bytes())), Outcome::Queued(_)));
+    }
+}
+
 /// The payloads of one client's records, in the order of their partition: numbers.
 pub fn numbers_of(records: &[Record], client: &str) -> Vec<u64> {
     let mine = records.iter().filter(|record| record.key.as_deref() == Some(client.as_bytes()));
@@ -60,8 +68,7 @@ pub fn numbers_of(records: &[Record], client: &str) -> Vec<u64> {
 }
 
 pub fn publish_to<'a>(client_id: &'a [u8], topic: &'a [u8], payload: &'a [u8]) -> Event<'a> {
-    let message =
-        Message { topic, payload, reading: Reading::Whole, qos: 1, dup: false, retain: false, id: None, timestamp: 1 };
+    let message = Message { topic, payload, qos: 1, timestamp: 1, ..Message::default() };
     Event {
         kind: EventKind::MessagePublish,
         client_id,

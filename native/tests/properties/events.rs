@@ -1,7 +1,7 @@
 //! Any event, and the bytes that clients put into them.
 
 use emq_plugin_kafka_nif::event::{
-    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Reading, Subscription,
+    Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
 };
 use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use proptest::collection::vec;
@@ -96,12 +96,12 @@ impl OwnedEvent {
         Message {
             topic: &self.topic,
             payload: &self.payload,
-            reading: Reading::Whole,
             qos: self.number.to_le_bytes()[0],
             dup: self.flag,
             retain: !self.flag,
             id: self.id.as_deref(),
             timestamp: self.number,
+            ..Message::default()
         }
     }
 
