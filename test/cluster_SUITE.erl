@@ -11,8 +11,6 @@
 -import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, crashes/1, publishers/2,
                       stopped/1]).
 
-%% Long, for a busy machine: what comes ends the wait.
--define(PATIENCE, 60000).
 -define(APP, emq_plugin_kafka).
 -define(COUNT, 100).
 
@@ -120,7 +118,7 @@ node_of(Node) -> standin_broker:node_name(home(Node)).
 name(Node) -> atom_to_binary(node_of(Node), utf8).
 
 received(Subscriber) ->
-    {ok, #{payload := Payload}} = mqtt_client:recv(Subscriber, ?PATIENCE),
+    {ok, #{payload := Payload}} = mqtt_client:recv(Subscriber),
     Payload.
 
 payloads(Type, Name, Records) ->

@@ -13,10 +13,8 @@
          lost_records_raise_an_alarm_and_are_logged/1, a_broker_without_alarms_is_none_the_worse/1,
          librdkafkas_lines_have_their_levels/1, nothing_is_printed_by_the_broker/1]).
 
--import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, degraded/1, logged/2, crashes/1]).
+-import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, degraded/1, logged/2, crashes/1, until/1]).
 
-%% Long, for a busy machine: what comes ends the wait.
--define(PATIENCE, 60000).
 -define(APP, emq_plugin_kafka).
 -define(NOBODY, "127.0.0.1:1").
 
@@ -228,7 +226,7 @@ alarms_come_and_go_with_kafka(Config) ->
     Node = atom_to_list(standin_broker:node_name(home(Config))),
     Topic = list_to_binary(["$SYS/brokers/", Node, "/alarms/emq_plugin_kafka.kafka_unreachable"]),
     ?assertEqual([<<Topic/binary, "/alert">>, <<Topic/binary, "/clear">>, <<Topic/binary, "/alert">>, <<Topic/binary, "/clear">>],
-                 [Received || _ <- lists:seq(1, 4), {ok, #{topic := Received}} <- [mqtt_client:recv(Listener, ?PATIENCE)]]),
+                 [Received || _ <- lists:seq(1, 4), {ok, #{topic := Received}} <- [mqtt_client:recv(Listener)]]),
     ok = mqtt_client:disconnect(Listener).
 
 a_degraded_plugin_raises_an_alarm(Config) ->
@@ -341,15 +339,6 @@ raised(Config, Name) ->
 
 cleared(Config) ->
     until(fun() -> alarms(Config) =:= [] end).
-
-until(Condition) -> until(Condition, 600).
-
-until(Condition, Tries) ->
-    case Condition() of
-        true -> ok;
-        false when Tries > 0 -> receive after 100 -> until(Condition, Tries - 1) end;
-        false -> {error, timeout}
-    end.
 
 cluster(Args) ->
     standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka-cluster"]), Args).

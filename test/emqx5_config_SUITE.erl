@@ -270,10 +270,20 @@ a_refused_configuration_is_told_until_it_is_gone(Config) ->
     ok = live_plugin:until(fun() -> Told() =:= {[], []} end),
     ok = save(Config, Good#{<<"topic">> => <<"bad topic!">>}),
     Refuse(),
-    receive after 7000 -> ok end,
+    %% It has looked, and looks again.
+    ok = looked(2),
     ?assertMatch({[_], [<<"settings">>]}, Told()),
     ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(Good, Good)),
     ok = live_plugin:until(fun() -> Told() =:= {[], []} end).
+
+%% Waits until the producer's process has begun to read the settings so many times.
+looked(Times) ->
+    Producer = whereis(emq_plugin_kafka_producer),
+    1 = erlang:trace_pattern({emq_plugin_kafka_broker, read_settings, 0}, true, []),
+    1 = erlang:trace(Producer, true, [call]),
+    [receive {trace, Producer, call, _} -> ok end || _ <- lists:seq(1, Times)],
+    1 = erlang:trace(Producer, false, [call]),
+    ok.
 
 an_empty_form_tells_what_it_has_reset(Config) ->
     %% By another name: the address may be the default.

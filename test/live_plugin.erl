@@ -8,6 +8,8 @@
          publishers/2, stopped/1, until/1, get_config/1, put_config/2, http/4]).
 
 -define(APP, emq_plugin_kafka).
+%% A minute of asking twenty times a second. Long, for a busy machine: what comes ends the wait.
+-define(TRIES, 1200).
 
 %% Starts a broker with the plugin running, whose conf names Kafka and these properties of librdkafka.
 start(Properties, Config) ->
@@ -50,8 +52,8 @@ forget(Config) ->
         {error, enoent} -> ok
     end.
 
-running(Config) -> state(Config, running, 1200).
-degraded(Config) -> state(Config, degraded, 1200).
+running(Config) -> state(Config, running, ?TRIES).
+degraded(Config) -> state(Config, degraded, ?TRIES).
 
 %% The dashboard's save starts the plugin half a second later: ask until it has.
 state(Config, State, Tries) ->
@@ -63,7 +65,7 @@ state(Config, State, Tries) ->
     end.
 
 %% The log is written by a process of its own.
-logged(Config, Pattern) -> logged(Config, Pattern, 1200).
+logged(Config, Pattern) -> logged(Config, Pattern, ?TRIES).
 
 logged(Config, Pattern, Tries) ->
     case re:run(standin_broker:log(home(Config), "error.log"), Pattern) of
@@ -72,8 +74,8 @@ logged(Config, Pattern, Tries) ->
         nomatch -> {error, {not_logged, Pattern}}
     end.
 
-%% Asks until it is so, 30 s long.
-until(Condition) -> until(Condition, 1200).
+%% Asks until it is so.
+until(Condition) -> until(Condition, ?TRIES).
 
 until(Condition, Tries) ->
     case Condition() of

@@ -9,7 +9,7 @@
          the_time_in_the_spool_counts/1, rules_topics_and_brokers_are_told/1, a_port_that_is_taken_is_a_problem/1,
          a_thousand_connections_hold_up_nobody/1]).
 
--import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, logged/2, crashes/1]).
+-import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, logged/2, crashes/1, until/1]).
 
 -define(APP, emq_plugin_kafka).
 -define(DASHBOARD, "docs/grafana-dashboard.json").
@@ -221,15 +221,6 @@ answered(Server, Title, Query) ->
                                        Value =/= <<"NaN">>] =/= [] end),
     {Title, Query, ok} = {Title, Query, Result},
     ok.
-
-until(Holds) -> until(Holds, 600).
-
-until(Holds, Tries) ->
-    case Holds() of
-        true -> ok;
-        false when Tries > 0 -> receive after 100 -> until(Holds, Tries - 1) end;
-        false -> {error, never}
-    end.
 
 root(Path) ->
     filename:join(os:getenv("PROJECT_ROOT"), Path).

@@ -6,11 +6,12 @@
 -behaviour(gen_server).
 
 -export([connect/1, publish/4, publish/5, pubrel/2, pipeline/5, subscribe/2, unsubscribe/2,
-         recv/2, ping/1, send_raw/2, wait_closed/2, disconnect/1, close/1]).
+         recv/1, recv/2, ping/1, send_raw/2, wait_closed/2, disconnect/1, close/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -export_type([client/0, options/0, message/0]).
 
+%% Long, for a busy machine: what comes ends the wait.
 -define(TIMEOUT, 60000).
 
 -type client() :: pid().
@@ -113,6 +114,10 @@ unsubscribe(Client, Filters) ->
     Id = packet_id(Client, #{}),
     acknowledged(Client, packet(16#A2, [<<Id:16>> | [text(Filter) || Filter <- Filters]]),
                  {unsuback, Id}).
+
+%% @doc The next message, which is expected to come.
+-spec recv(client()) -> {ok, message()} | {error, timeout | closed}.
+recv(Client) -> recv(Client, ?TIMEOUT).
 
 %% @doc The next message received, waiting for it up to `Timeout' ms. It is acknowledged on arrival.
 -spec recv(client(), non_neg_integer()) -> {ok, message()} | {error, timeout | closed}.

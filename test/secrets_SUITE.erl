@@ -70,8 +70,10 @@ a_crash_with_a_reload_in_hand_shows_no_password(Config) ->
     ok = rpc(Config, sys, suspend, [Producer]),
     Self = self(),
     _ = spawn_link(fun() -> Self ! {reloaded, standin_broker:ctl(home(Config), ["kafka", "reload"])} end),
-    ok = until(fun() -> rpc(Config, erlang, process_info, [Producer, message_queue_len]) end,
-                           fun({message_queue_len, Length}) -> Length > 0 end),
+    ok = live_plugin:until(fun() ->
+                                   {messages, Waiting} = rpc(Config, erlang, process_info, [Producer, messages]),
+                                   [] =/= [reload || {'$gen_call', _From, {reload, _Environment}} <- Waiting]
+                           end),
     ok = rpc(Config, sys, terminate, [Producer, {forced, crash}]),
     receive {reloaded, {_Status, Said}} -> ?assertEqual([], holds(Said)) end,
     ok = live_plugin:running(Config),
@@ -208,11 +210,3 @@ crash_dump(Config) ->
     {0, _} = standin_broker:run(os:find_executable("tail"), ["--pid=" ++ string:trim(Pid), "-s", "0.1", "-f", "/dev/null"]),
     {ok, Dump} = file:read_file(File),
     Dump.
-
-until(Ask, Is) -> waits(Ask, Is, 1200).
-
-waits(Ask, Is, Tries) ->
-    case Is(Ask()) of
-        true -> ok;
-        false when Tries > 0 -> receive after 50 -> waits(Ask, Is, Tries - 1) end
-    end.

@@ -18,9 +18,6 @@
 
 -include_lib("stdlib/include/assert.hrl").
 
-%% Long, for a busy machine: what comes ends the wait.
--define(PATIENCE, 60000).
-
 -spec suite() -> list().
 suite() -> [{timetrap, {seconds, 600}}].
 
@@ -117,7 +114,7 @@ speaks_with_mosquitto(Config) ->
      || {Qos, Version} <- [{"0", "mqttv31"}, {"1", "mqttv311"}, {"2", "mqttv311"}]],
     receive
         {subscriber, Result} -> ?assertEqual({0, "m/0 hello\nm/1 hello\nm/2 hello\n"}, Result)
-    after ?PATIENCE ->
+    after 60000 ->
             error(subscriber_got_too_little)
     end.
 
@@ -127,10 +124,10 @@ keeps_retained_messages(Config) ->
     ok = mqtt_client:publish(Publisher, <<"ret/t">>, <<"keepme">>, 1, #{retain => true}),
     Subscriber = client(Config, #{client_id => <<"rsub">>}),
     {ok, [1]} = mqtt_client:subscribe(Subscriber, [{<<"ret/#">>, 1}]),
-    {ok, Kept} = mqtt_client:recv(Subscriber, ?PATIENCE),
+    {ok, Kept} = mqtt_client:recv(Subscriber),
     ?assertMatch(#{payload := <<"keepme">>, retain := true}, Kept),
     ok = mqtt_client:publish(Publisher, <<"ret/t">>, <<>>, 1, #{retain => true}),
-    {ok, Live} = mqtt_client:recv(Subscriber, ?PATIENCE),
+    {ok, Live} = mqtt_client:recv(Subscriber),
     ?assertMatch(#{payload := <<>>, retain := false}, Live),
     {ok, [1]} = mqtt_client:subscribe(Subscriber, [{<<"ret/+">>, 1}]),
     ok = mqtt_client:ping(Subscriber),
@@ -186,7 +183,7 @@ publishes_alarms(Config) ->
     {ok, [0]} = mqtt_client:subscribe(Client, [{<<"$SYS/brokers/+/alarms/#">>, 0}]),
     [ok = Alarm(set_alarm, [{mqtt_alarm, <<"disk">>, warning, "Disk", "full", undefined}]) || _ <- [1, 2]],
     ok = Alarm(clear_alarm, [<<"disk">>]),
-    [{ok, Alert}, {ok, _}, {ok, Clear}] = [mqtt_client:recv(Client, ?PATIENCE) || _ <- [1, 2, 3]],
+    [{ok, Alert}, {ok, _}, {ok, Clear}] = [mqtt_client:recv(Client) || _ <- [1, 2, 3]],
     ?assertMatch({match, _}, re:run(maps:get(payload, Alert),
                                     "^{\"id\":\"disk\",\"severity\":\"warning\",\"title\":\"Disk\",\"summary\":\"full\",")),
     ?assertMatch({match, _}, re:run(maps:get(topic, Alert), "/alarms/disk/alert$")),
@@ -203,8 +200,11 @@ is_fast_enough_to_measure_a_plugin(Config) ->
     {Microseconds, ok} = timer:tc(mqtt_client, pipeline, [Client, <<"f/t">>, binary:copy(<<"x">>, 200), 20000, 100]),
     Rate = 20000 * 1000000 div Microseconds,
     %% EMQ did 17,000 a second, this recording, slower broker more on a machine that has nothing else to do. How much of that is left
-    %% on a busy one is nothing that a test can ask for; an answer that waits for a timer of any kind is far below.
+    %% on a busy one is nothing that a test can ask for.
     ?assert(Rate > 300),
+    %% An answer that waits for a timer, as the kernel's of 40 ms, is told by one message after the other.
+    {Alone, ok} = timer:tc(mqtt_client, pipeline, [Client, <<"f/t">>, <<"x">>, 100, 1]),
+    ?assert(Alone div 100 < 20000),
     {comment, io_lib:format("~b QoS 1 messages a second, each recorded", [Rate])}.
 
 %%% When a callback fails, stops or waits
@@ -286,7 +286,7 @@ publisher_ends(Config, Class, Reason, IsReason) ->
     {ok, [1]} = mqtt_client:subscribe(Subscriber, [{<<"x8/will">>, 1}]),
     ok = recorder(Config, misbehave, ['message.publish', {only, <<"x8/t">>, {raise, Class, Reason}}]),
     ?assertEqual({error, closed}, mqtt_client:publish(Publisher, <<"x8/t">>, <<"m">>, 1)),
-    ?assertMatch({ok, #{topic := <<"x8/will">>, payload := <<"gone">>}}, mqtt_client:recv(Subscriber, ?PATIENCE)),
+    ?assertMatch({ok, #{topic := <<"x8/will">>, payload := <<"gone">>}}, mqtt_client:recv(Subscriber)),
     ok = recorder(Config, wait, ['client.disconnected', 1]),
     ?assertEqual([<<"x8/t">>, <<"x8/will">>],
                  [element(5, Message)
@@ -303,7 +303,7 @@ message_publish_of_qos2_raises(Config) ->
     ok = recorder(Config, wait, ['message.publish', 3]),
     ok = recorder(Config, behave, []),
     ok = mqtt_client:publish(Publisher, <<"x10/t">>, <<"next">>, 2),
-    ?assertMatch({ok, #{payload := <<"next">>}}, mqtt_client:recv(Subscriber, ?PATIENCE)).
+    ?assertMatch({ok, #{payload := <<"next">>}}, mqtt_client:recv(Subscriber)).
 
 -spec message_publish_stops(list()) -> ok.
 message_publish_stops(Config) ->

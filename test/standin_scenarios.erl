@@ -4,9 +4,6 @@
 
 -export([names/0, run/2]).
 
-%% Long, for a busy machine: what comes ends the wait.
--define(PATIENCE, 60000).
-
 -type wait() :: fun((Hook :: atom(), Count :: pos_integer()) -> ok).
 -type context() :: #{port := inet:port_number(), wait := wait(), publish := fun((list()) -> ok)}.
 
@@ -32,7 +29,7 @@ run("08_clean_session_sub", #{wait := Wait} = C) ->
     {ok, [1]} = mqtt_client:subscribe(Subscriber, [{<<"a/b">>, 1}]),
     Publisher = client(C, #{client_id => <<"pubx">>}),
     ok = mqtt_client:publish(Publisher, <<"a/b">>, <<"m1">>, 1),
-    {ok, #{payload := <<"m1">>, qos := 1, packet_id := 1}} = mqtt_client:recv(Subscriber, ?PATIENCE),
+    {ok, #{payload := <<"m1">>, qos := 1, packet_id := 1}} = mqtt_client:recv(Subscriber),
     ok = mqtt_client:disconnect(Publisher),
     ok = Wait('message.acked', 1),
     ok = mqtt_client:disconnect(Subscriber),
@@ -57,7 +54,7 @@ run("13_publish_qos012", #{wait := Wait} = C) ->
     ok = Wait('message.acked', 1),
     ok = mqtt_client:publish(Publisher, <<"q/2">>, <<"m2">>, 2, #{packet_id => 6}),
     ok = Wait('message.acked', 2),
-    [{ok, #{payload := Payload}} = mqtt_client:recv(Subscriber, ?PATIENCE) || Payload <- [<<"m0">>, <<"m1">>, <<"m2">>]],
+    [{ok, #{payload := Payload}} = mqtt_client:recv(Subscriber) || Payload <- [<<"m0">>, <<"m1">>, <<"m2">>]],
     ok = mqtt_client:disconnect(Publisher),
     ok = mqtt_client:disconnect(Subscriber),
     Wait('session.terminated', 2);

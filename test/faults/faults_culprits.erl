@@ -2,41 +2,42 @@
 %% refused; publishers whose records have one, and those whose records have none.
 -module(faults_culprits).
 
--export([settings/2, topic/1, rule/3, good/1, bad/1, buries/1, outcome/3]).
+-export([set_up/2, bad/1, outcome/4]).
 
 -define(REASON, <<"invalid_record">>).
 
-%% @doc Records that are refused must not hold up their publisher for ever: where it would send them again and again, they have a
-%% dead letter topic.
--spec buries(faults_rig:mode()) -> boolean().
-buries(Mode) -> lists:member(Mode, [durable, sync]).
+%% @doc Compacted topics, and the plugin's settings: what is published under `Under/CLIENT' goes to its topic with the client's name as
+%% its key; to `Under/' alone, with none.
+-spec set_up(faults_rig:mode(), [{Under :: string(), Topic :: string()}]) -> ok.
+set_up(Mode, Topics) ->
+    _ = [ok = faults_kafka:topic(Topic, 3, ["cleanup.policy=compact"]) || {_, Topic} <- Topics],
+    faults_rig:settings([rule(Under, Topic) || {Under, Topic} <- Topics] ++ graveyard(buries(Mode))).
 
-%% @doc The plugin's settings, with these rules beside.
--spec settings(faults_rig:mode(), [{string(), iodata()}]) -> [{string(), iodata()}].
-settings(Mode, Rules) ->
-    Rules ++ [{"dead_letter.topic", faults_dead_letters:topic()} || buries(Mode)].
-
-%% @doc A compacted topic.
--spec topic(string()) -> ok.
-topic(Topic) -> faults_kafka:topic(Topic, 3, ["cleanup.policy=compact"]).
-
-%% @doc What is published under `Under/CLIENT' goes to a topic, with the client's name as its key; to `Under/' alone, with none.
--spec rule(string(), string(), string()) -> {string(), iodata()}.
-rule(Name, Under, Topic) ->
-    {"hook.message.publish." ++ Name,
+rule(Under, Topic) ->
+    {"hook.message.publish." ++ Under,
      ["{\"filter\": \"", Under, "/#\", \"topic\": \"", Topic, "\", \"format\": \"template\", \"value\": \"${payload}\", "
       "\"key\": \"${topic[1]|}\"}"]}.
 
--spec good(map()) -> faults_load:load().
-good(Options) -> faults_rig:load(Options).
+%% Records that are refused must not hold up their publisher for ever: where it would send them again and again, they have a
+%% dead letter topic.
+buries(Mode) -> lists:member(Mode, [durable, sync]).
+
+graveyard(false) ->
+    [];
+graveyard(true) ->
+    Dead = faults_dead_letters:topic(),
+    ok = faults_kafka:topic(Dead, 1),
+    [{"dead_letter.topic", Dead}].
 
 %% @doc A few clients whose records are refused, one now and then.
 -spec bad(map()) -> faults_load:load().
 bad(Options) -> faults_rig:load(maps:merge(#{clients => 2, rate => 20, name => "bad", keyless => true}, Options)).
 
-%% @doc What a scenario says in the end: only the culprits were refused, each under Kafka's own reason.
--spec outcome(faults_rig:mode(), [faults_load:load()], [{boolean(), iodata()}]) -> faults:outcome().
-outcome(Mode, Bad, Evidence) ->
+%% @doc Ends the publishers. What a scenario says in the end: only the culprits were refused, each under Kafka's own reason.
+-spec outcome(faults_rig:mode(), Good :: [faults_load:load()], Bad :: [faults_load:load()], [{boolean(), iodata()}]) -> faults:outcome().
+outcome(Mode, Good, Bad, Evidence) ->
+    _ = [faults_rig:finish(Load) || Load <- Bad ++ Good],
+    ok = faults_rig:drained(60000),
     Sent = lists:sum([faults_load:sent(Load) || Load <- Bad]),
     %% What was sent again may have met the end of its connection.
     Most = Sent + lists:sum([faults_load:resent(Load) || Load <- Bad]),

@@ -42,6 +42,11 @@ losses_are_counted_one_for_one_test_() ->
      fun() -> fails("only 1 are missing", counted(accepted, 9, lost(queue_full, 2, Lost)),
                     #{losses => {counted, [queue_full]}}) end].
 
+what_nobody_can_count_is_lost_up_to_what_was_at_risk_test_() ->
+    Lost = counted(accepted, 7, counted(success, 7, without(3, run()))),
+    [[?_assertEqual([], problems(Lost, #{losses => {Why, 1}})), fun() -> fails("only 0 were at risk", Lost, #{losses => {Why, 0}}) end]
+     || Why <- [memory, gap]].
+
 a_publishers_own_repetition_is_no_duplicate_of_ours_test() ->
     Observed = again([4], run()),
     #{ledgers := [A, B]} = Observed,

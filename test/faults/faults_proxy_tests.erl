@@ -3,13 +3,6 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% Ports that nobody had a moment ago.
-ports(N) ->
-    Sockets = [element(2, gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}])) || _ <- lists:seq(1, N)],
-    Ports = [element(2, inet:port(Socket)) || Socket <- Sockets],
-    [ok = gen_tcp:close(Socket) || Socket <- Sockets],
-    Ports.
-
 upstream() ->
     {ok, Listen} = gen_tcp:listen(0, [binary, {ip, {127, 0, 0, 1}}, {active, false}]),
     {ok, Port} = inet:port(Listen),
@@ -20,7 +13,7 @@ connect(Port) -> gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]
 each_port_has_its_node_test_() -> {timeout, 60, fun each_port/0}.
 
 each_port() ->
-    [First, Second] = Ports = ports(2),
+    [First, Second] = Ports = [standin_broker:free_port() || _ <- [1, 2]],
     {A, ToA} = upstream(),
     {B, ToB} = upstream(),
     Proxy = faults_proxy:start(Ports),
@@ -45,7 +38,7 @@ each_port() ->
 it_goes_with_its_owner_test_() -> {timeout, 60, fun owner/0}.
 
 owner() ->
-    [Port] = ports(1),
+    Port = standin_broker:free_port(),
     {Listen, To} = upstream(),
     Self = self(),
     {Owner, Monitor} = spawn_monitor(fun() ->

@@ -40,7 +40,7 @@ the_parts_are_the_whole_and_share_nothing_test() ->
     All = #{kafka => single, what => all, part => {1, 1}, resume => false},
     Parts = [faults_choice:runs(All#{part := {N, 3}}) || N <- [1, 2, 3]],
     ?assertEqual(lists:sort(faults_choice:runs(All)), lists:sort(lists:append(Parts))),
-    ?assertEqual([[], [], []], [Part || Part <- Parts, Part =:= []] ++ [[] || _ <- Parts]).
+    ?assertNot(lists:member([], Parts)).
 
 a_name_that_is_none_is_told_test() ->
     ?assertMatch({error, _}, faults_choice:runs(#{kafka => single, what => ["nonsense"], part => {1, 1}, resume => false})),

@@ -9,7 +9,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 20, title => "listeners open before plugins, kill -9", modes => [durable], quick => [durable], boot => manual, limit_s => 300}.
+    #{number => 26, title => "listeners open before plugins, kill -9", modes => [durable], quick => [durable], boot => manual, limit_s => 300}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(_Mode) ->

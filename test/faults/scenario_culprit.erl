@@ -7,21 +7,15 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 19, title => "a record that Kafka refuses, among others", modes => [async_off, async, always, durable, sync],
+    #{number => 25, title => "a record that Kafka refuses, among others", modes => [async_off, async, always, durable, sync],
       boot => manual, partitions => none, quick => [durable]}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
-    Topic = faults_rig:topic(),
-    ok = faults_culprits:topic(Topic),
-    _ = [ok = faults_kafka:topic(faults_dead_letters:topic(), 1) || faults_culprits:buries(Mode)],
-    ok = faults_rig:settings(faults_culprits:settings(Mode, [faults_culprits:rule("1", "f", Topic)])),
+    ok = faults_culprits:set_up(Mode, [{"f", faults_rig:topic()}]),
     ok = faults_rig:boot(),
-    Good = faults_culprits:good(#{}),
+    Good = faults_rig:load(#{}),
     Bad = faults_culprits:bad(#{}),
     ok = faults_load:await(Good, acked, 10000),
     ok = faults_load:await(Bad, acked, 50),
-    _ = faults_rig:finish(Bad),
-    _ = faults_rig:finish(Good),
-    ok = faults_rig:drained(60000),
-    faults_culprits:outcome(Mode, [Bad], []).
+    faults_culprits:outcome(Mode, [Good], [Bad], []).

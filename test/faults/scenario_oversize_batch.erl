@@ -7,7 +7,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 19, title => "a topic that takes less than a batch", modes => [async_off, async, always, durable, sync], boot => manual,
+    #{number => 25, title => "a topic that takes less than a batch", modes => [async_off, async, always, durable, sync], boot => manual,
       partitions => none}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().

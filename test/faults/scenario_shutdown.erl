@@ -9,7 +9,7 @@
 
 -spec about() -> faults:about().
 about() ->
-    #{number => 20, title => "emqttd stop under load", modes => [durable, sync], quick => [durable], limit_s => 300}.
+    #{number => 26, title => "emqttd stop under load", modes => [durable, sync], quick => [durable], limit_s => 300}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(_Mode) ->
