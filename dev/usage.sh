@@ -5,4 +5,10 @@
 # usage: the comment, without its marks.
 usage() { awk 'NR == 1 { next } !/^#/ { exit } { sub(/^# ?/, ""); print }' "$0"; }
 
+# wrong: the same to somebody who gave arguments that do not fit.
+wrong() {
+    usage >&2
+    exit 1
+}
+
 case ${1:-} in --help | -h) usage; exit 0 ;; esac
