@@ -65,6 +65,12 @@ below_home() {
     [[ $1 == /* ]] && echo "$1" || echo "$home/$1"
 }
 
+# etc_dir VARIABLE: the configuration of EMQX 4 or 5. That of an installed package is in /etc, as a variable of its scripts says.
+etc_dir() {
+    # shellcheck disable=SC1091 # the release's own
+    (RUNNER_ROOT_DIR=$home; set +u; [[ ! -f $home/releases/emqx_vars ]] || source "$home/releases/emqx_vars"; echo "${!1:-$home/etc}")
+}
+
 # Sets escript: the release's own Erlang, where it brings one that works. What it can load is what counts. No crash dump is left where
 # it does not work.
 find_escript() {
@@ -117,11 +123,8 @@ purge_spool() {
     [[ ! -e $1 ]] || say "$1 is not empty: what is left there is not the plugin's"
 }
 
-# forget_last_settings DATA_DIRECTORY...: the settings for a start that finds wrong ones.
-forget_last_settings() {
-    local dir
-    for dir in "$@"; do rm -f "$dir/kafka_spool.settings" "$dir/kafka_spool.settings.new"; done
-}
+# forget_last_settings DATA_DIRECTORY: the settings for a start that finds wrong ones.
+forget_last_settings() { rm -f "$1/kafka_spool.settings" "$1/kafka_spool.settings.new"; }
 
 say_spool_kept() {
     [[ ! -d $1 ]] || say "kept the spool $1 ($(du -sh "$1" | cut -f1)), in which there may be records that Kafka does not have;" \

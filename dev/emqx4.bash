@@ -6,12 +6,12 @@
 find_emq() {
     local etc emqx_conf plugins
     needs bin/emqx_ctl
-    # An installed package has its configuration in /etc.
-    # shellcheck disable=SC1091 # the release's own
-    etc=$(RUNNER_ROOT_DIR=$home; set +u; [[ ! -f $home/releases/emqx_vars ]] || source "$home/releases/emqx_vars"; echo "${RUNNER_ETC_DIR:-$home/etc}")
+    etc=$(etc_dir RUNNER_ETC_DIR)
     emqx_conf=$etc/emqx.conf
     vm_args=$etc/vm.args
     [[ -f $emqx_conf ]] || die "$home is no whole release of $broker: it has no ${emqx_conf#"$home/"}"
+    data=$(conf_value "$emqx_conf" node.data_dir)
+    data=$(below_home "${data:-data}")
     plugins=$(conf_value "$emqx_conf" plugins.expand_plugins_dir)
     plugins=$(below_home "${plugins:-etc/plugins}")
     plugins=${plugins%/}

@@ -15,9 +15,7 @@ find_emq() {
     [[ -d $plugins ]] || die "$plugins, where $broker wants the packages of plugins, is no directory"
     [[ -d $data ]] || die "$home is no whole release of $broker: it has no data directory"
     writable "$plugins" "$data"
-    # shellcheck disable=SC1091 # the release's own
-    vm_args=$(RUNNER_ROOT_DIR=$home; set +u; [[ ! -f $home/releases/emqx_vars ]] || source "$home/releases/emqx_vars"
-        echo "${EMQX_ETC_DIR:-$home/etc}/vm.args")
+    vm_args=$(etc_dir EMQX_ETC_DIR)/vm.args
     find_escript
 }
 

@@ -13,9 +13,11 @@ END
 
 without_boot_lines() { sed "/^## $plugin: /,+1d" "$vm_args"; }
 
+can_change_vm_args() { [[ -f $vm_args && -w $vm_args && -w $(dirname "$vm_args") ]]; }
+
 # At the top, so that no other line changes.
 listen_late() {
-    if [[ ! -f $vm_args || ! -w $vm_args || ! -w $(dirname "$vm_args") ]]; then
+    if ! can_change_vm_args; then
         say "$vm_args cannot be written: put these lines into it, or EMQX will acknowledge messages before the plugin sees them when it boots:"
         boot_lines >&2
     elif without_boot_lines | grep -q '^[[:space:]]*-emqx boot_modules'; then
@@ -27,9 +29,15 @@ listen_late() {
 }
 
 listen_early() {
-    [[ -f $vm_args ]] || return 0
-    without_boot_lines >"$vm_args.new"
-    change_vm_args "EMQX opens its listeners as it did before, from its next boot on ($vm_args)"
+    if ! grep -qs "^## $plugin: " "$vm_args"; then
+        return 0
+    elif can_change_vm_args; then
+        without_boot_lines >"$vm_args.new"
+        change_vm_args "EMQX opens its listeners as it did before, from its next boot on ($vm_args)"
+    else
+        say "$vm_args cannot be written: take these lines out of it, which are not needed any more:"
+        boot_lines >&2
+    fi
 }
 
 change_vm_args() {

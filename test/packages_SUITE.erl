@@ -170,6 +170,7 @@ emqx4_uninstall_leaves_the_release_as_it_was(Config) ->
     Before = files(Config),
     ok = install(Config, ["--enable"]),
     ?assertNotEqual(Before, files(Config)),
+    ok = worked(home(Config, "data")),
     ok = uninstall(Config, []),
     ?assertEqual(Before, files(Config)),
     ok = install(Config, ["--topic", "mine"]),
@@ -190,11 +191,14 @@ emqx4_conf_and_plugins_may_be_elsewhere(Config) ->
     ok = filelib:ensure_dir(filename:join(Plugins, "x")),
     ok = file:rename(home(Config, "etc"), Etc),
     ok = file:write_file(home(Config, "releases/emqx_vars"), ["RUNNER_ETC_DIR=\"", Etc, "\"\n"]),
-    ok = file:write_file(filename:join(Etc, "emqx.conf"), ["plugins.expand_plugins_dir = ", Plugins, "/\n"]),
+    Data = filename:join(?config(dir, Config), "var/data"),
+    ok = file:write_file(filename:join(Etc, "emqx.conf"), ["node.data_dir = ", Data, "\nplugins.expand_plugins_dir = ", Plugins, "/\n"]),
     ok = install(Config, []),
     ?assert(filelib:is_file(filename:join(Plugins, ?PLUGIN "/ebin/" ?PLUGIN ".app"))),
+    ok = worked(Data),
     ok = uninstall(Config, []),
-    ?assertEqual({ok, []}, file:list_dir(Plugins)).
+    ?assertEqual({ok, []}, file:list_dir(Plugins)),
+    ?assertEqual({ok, []}, file:list_dir(Data)).
 
 %% EMQX 5
 
@@ -261,6 +265,7 @@ emqx5_uninstall_leaves_the_configuration_and_a_purge_nothing(Config) ->
     Spool = home(Config, "data/kafka_spool/00000000000000000001.seg"),
     ok = filelib:ensure_dir(Spool),
     ok = file:write_file(Spool, <<>>),
+    ok = worked(home(Config, "data")),
     {0, Said} = run(source(Config, "dev/uninstall"), [?config(home, Config)]),
     [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
      || Expected <- ["kept the configuration .*/config.hocon", "kept the spool .*/data/kafka_spool",
@@ -405,6 +410,12 @@ install(Config, Options) ->
 
 uninstall(Config, Options) ->
     succeed(source(Config, "dev/uninstall"), Options ++ [?config(home, Config)]).
+
+%% As a plugin leaves it whose settings have worked.
+worked(Data) ->
+    File = filename:join(Data, "kafka_spool.settings"),
+    ok = filelib:ensure_dir(File),
+    file:write_file(File, <<"{}">>).
 
 %% The package of EMQX 5, made anew.
 package(Config, Dir) ->
