@@ -28,7 +28,8 @@ hook(#{records := unseen}) ->
     ok;
 hook(#{records := _}) ->
     ok = emq_plugin_kafka_hooks:register(),
-    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts", [Problem]) end, emq_plugin_kafka_doors:problems()).
+    Problems = emq_plugin_kafka_doors:problems(emq_plugin_kafka_doors:boot()),
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts", [Problem]) end, Problems).
 
 %% Before the processes end: in EMQ 2.3 a callback that fails takes its client's connection with it. With a spool, what comes
 %% until the hooks are gone goes there, and the gap in which EMQ calls no hook is short: the hooks go last, or stay if the broker
@@ -52,7 +53,7 @@ on_config_changed(_Old, New) ->
 %% EMQX 5.9 and later ask when the plugin is looked at.
 -spec on_health_check(Options :: map()) -> ok | {error, Text :: binary()}.
 on_health_check(_Options) ->
-    health(emq_plugin_kafka_producer:status()).
+    health(emq_plugin_kafka_info:status()).
 
 health(#{state := running, problems := []}) -> ok;
 health(#{state := State, problems := Problems}) ->

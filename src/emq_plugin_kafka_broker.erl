@@ -45,8 +45,8 @@
 -callback read_settings() -> {ok, environment(), keep()} | {error, [Problem :: binary()]}.
 %% They are in use now.
 -callback settings_read(keep()) -> ok.
-%% How many messages were published since the broker's start, those of the broker itself left out.
--callback published() -> non_neg_integer() | unknown.
+%% How many messages were published since the broker's start, those of the broker itself left out. Raises where nobody counts.
+-callback published() -> non_neg_integer().
 %% Asked while the plugin is being stopped: whether the broker itself is.
 -callback stops() -> boolean() | perhaps.
 %% Whether the broker opens its listeners before it starts plugins, unless `boot_modules` says otherwise.
@@ -135,7 +135,11 @@ read_settings() -> (adapter()):read_settings().
 settings_read(Keep) -> (adapter()):settings_read(Keep).
 
 -spec published() -> non_neg_integer() | unknown.
-published() -> (adapter()):published().
+published() ->
+    try (adapter()):published()
+    catch
+        error:_ -> unknown
+    end.
 
 -spec stops() -> boolean() | perhaps.
 stops() -> (adapter()):stops().

@@ -2,7 +2,7 @@
 %% stops. Where nobody relies on an acknowledgement nothing is held back. Runs in its callers.
 -module(emq_plugin_kafka_doors).
 
--export([leave/0, node_stops/0, boot/0, problems/0]).
+-export([leave/0, node_stops/0, outlive/1, boot/0, problems/1]).
 -export_type([boot/0]).
 
 %% Whether clients can publish before the hooks are registered when the broker boots. next: not from the next boot on.
@@ -33,6 +33,14 @@ node_stops() ->
 stopping({stopping, _Progress}) -> true;
 stopping(_Status) -> false.
 
+%% A process that outlives the application, whose stop kills what has its group leader.
+-spec outlive(fun(() -> ok)) -> pid().
+outlive(Do) ->
+    Outlives = spawn(fun() -> receive go -> Do() end end),
+    true = group_leader(whereis(init), Outlives),
+    go = Outlives ! go,
+    Outlives.
+
 %% EMQX 4 and 5 open their listeners before plugins, unless the installer's line in vm.args says otherwise. EMQX reads it at its next
 %% boot.
 -spec boot() -> boot().
@@ -42,11 +50,14 @@ boot() ->
 boot(false) -> closed;
 boot(true) -> told(init:get_argument(emqx)).
 
-told({ok, Arguments}) -> told_boot_modules([Value || ["boot_modules" | Value] <- Arguments]);
+told({ok, Arguments}) -> told_boot_modules([Value || ["boot_modules", Value | _] <- Arguments]);
 told(error) -> told_boot_modules([]).
 
-told_boot_modules([_ | _]) -> closed;
+told_boot_modules([_ | _] = Values) -> closed(without_listeners("^", lists:last(Values)));
 told_boot_modules([]) -> next_boot(lists:any(fun has_line/1, vm_args())).
+
+closed(true) -> closed;
+closed(false) -> open.
 
 next_boot(true) -> next;
 next_boot(false) -> open.
@@ -59,16 +70,17 @@ vm_args() ->
 
 has_line(File) -> found(file:read_file(File)).
 
-found({ok, Text}) -> re:run(Text, "^-emqx boot_modules ", [multiline, {capture, none}]) =:= match;
+found({ok, Text}) -> without_listeners("^-emqx boot_modules ", Text);
 found({error, _}) -> false.
 
-%% What an operator who relies on acknowledgements must know.
--spec problems() -> [binary()].
-problems() ->
-    problems(disconnects() andalso boot()).
+%% A list of modules, in which the listeners are not.
+without_listeners(Before, Text) ->
+    re:run(Text, [Before, "\\[(?![^\\]]*listeners)"], [multiline, {capture, none}]) =:= match.
 
+%% What an operator who relies on acknowledgements must know.
+-spec problems(boot()) -> [binary()].
 problems(open) ->
     [<<"when this EMQX boots, it acknowledges messages before the plugin sees them: run the plugin's bin/install again: "
-       "it adds two lines to etc/vm.args">>];
-problems(_ClosedOrNobodyRelies) ->
+       "it adds two lines to etc/vm.args">> || disconnects()];
+problems(_ClosedOrNext) ->
     [].

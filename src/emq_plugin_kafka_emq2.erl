@@ -70,7 +70,12 @@ hooked(Result) -> Result.
 -spec unhook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 unhook(Event) ->
     {Event, Callback} = lists:keyfind(Event, 1, ?HOOKS),
-    emqttd:unhook(Event, {?APP, Callback}).
+    try
+        emqttd:unhook(Event, {?APP, Callback})
+    catch
+        %% The broker has stopped, in a node that goes on: it joins a cluster.
+        exit:{noproc, _} -> {error, not_found}
+    end.
 
 -spec register_command() -> ok.
 register_command() ->
@@ -149,12 +154,8 @@ settings_read(Pairs) ->
     ok.
 
 %% PUBLISH packets that it received.
--spec published() -> non_neg_integer() | unknown.
-published() ->
-    try emqttd_metrics:value('messages/received')
-    catch
-        error:_ -> unknown
-    end.
+-spec published() -> non_neg_integer().
+published() -> emqttd_metrics:value('messages/received').
 
 %% Its stop unloads plugins first.
 -spec stops() -> true | perhaps.

@@ -9,7 +9,7 @@
          on_client_subscribe/4, on_client_unsubscribe/4, on_session_created/3, on_session_resumed/3, on_session_discarded/3,
          on_session_takenover/3, on_session_subscribed/4, on_session_unsubscribed/4, on_session_terminated/4,
          on_message_delivered/3, on_message_acked/3, on_message_dropped/4, on_delivery_dropped/4]).
--export([hook/1, unhook/1, register_command/0, unregister_command/0, published/0]).
+-export([hook/1, unhook/1, register_command/0, unregister_command/0]).
 -export_type([registration/0]).
 
 -type mfargs() :: {module(), Function :: atom(), ExtraArgs :: [term()]}.
@@ -166,11 +166,3 @@ register_command() ->
 -spec unregister_command() -> ok.
 unregister_command() ->
     emqx_ctl:unregister_command(kafka).
-
-%% It does not count those of the broker itself.
--spec published() -> non_neg_integer() | unknown.
-published() ->
-    try emqx_metrics:val('messages.publish')
-    catch
-        error:_ -> unknown
-    end.

@@ -134,8 +134,9 @@ first([], Shared) -> Shared.
 -spec settings_read(none) -> ok.
 settings_read(none) -> ok.
 
--spec published() -> non_neg_integer() | unknown.
-published() -> ?SHARED:published().
+%% It does not count those of the broker itself.
+-spec published() -> non_neg_integer().
+published() -> emqx_metrics:val('messages.publish').
 
 -spec stops() -> boolean().
 stops() -> emq_plugin_kafka_doors:node_stops().

@@ -177,8 +177,9 @@ read({error, _} = Error) -> Error.
 -spec settings_read(none) -> ok.
 settings_read(none) -> ok.
 
--spec published() -> non_neg_integer() | unknown.
-published() -> ?SHARED:published().
+%% It does not count those of the broker itself.
+-spec published() -> non_neg_integer().
+published() -> emqx_metrics:val('messages.publish').
 
 %% When it stops, or joins a cluster, EMQX forgets that its configuration is loaded, and stops plugins next.
 -spec stops() -> boolean().

@@ -12,10 +12,7 @@
 %% Asked for while EMQX stops, by a plugin that the application controller waits for: only another process may change settings.
 -spec reopen_late() -> ok.
 reopen_late() ->
-    %% A stop kills what has the application's group leader.
-    Outlives = spawn(fun() -> receive go -> when_down(whereis(emqx_sup), application:get_env(emqx, boot_modules)) end end),
-    true = group_leader(whereis(init), Outlives),
-    go = Outlives ! go,
+    _ = emq_plugin_kafka_doors:outlive(fun() -> when_down(whereis(emqx_sup), application:get_env(emqx, boot_modules)) end),
     ok.
 
 %% Whoever has a value of their own there keeps it. Until it is down, EMQX reads the setting to know whether it has listeners to close.

@@ -16,11 +16,7 @@ grant() ->
 grant(undefined) ->
     emq_plugin_kafka_hooks:unregister();
 grant(Application) ->
-    %% A stop kills what has the application's group leader.
-    Outlives = spawn(fun() -> receive go -> wait(monitor(process, Application)) end end),
-    true = group_leader(whereis(init), Outlives),
-    true = register(?MODULE, Outlives),
-    go = Outlives ! go,
+    true = register(?MODULE, emq_plugin_kafka_doors:outlive(fun() -> wait(monitor(process, Application)) end)),
     ok.
 
 wait(Monitor) ->

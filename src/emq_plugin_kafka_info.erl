@@ -10,21 +10,26 @@
 %% Whether records are forwarded, to whom, what waits, what went wrong last, and with what settings (secrets replaced).
 -spec status() -> map().
 status() ->
-    Status = emq_plugin_kafka_producer:status(),
+    Status = at_boot(emq_plugin_kafka_doors:boot(), emq_plugin_kafka_producer:status()),
     maps:merge(Status#{node => atom_to_binary(node(), utf8), version => version(), runs_in => emq_plugin_kafka_broker:name(),
                        gated_qos => emq_plugin_kafka_broker:gated()}, library(loaded(fun of_library/0))).
 
+at_boot(Boot, #{state := running, problems := Problems} = Status) ->
+    Status#{boot => Boot, problems := Problems ++ emq_plugin_kafka_doors:problems(Boot)};
+at_boot(Boot, Status) ->
+    Status#{boot => Boot}.
+
 library({error, not_loaded}) ->
     #{librdkafka => none, config_hash => none, mode => none, modes => #{}, brokers => none, topics => [],
-      queued => none, spooled => none, unseen => none, spool => none, boot => emq_plugin_kafka_doors:boot()};
+      queued => none, spooled => none, unseen => none, spool => none};
 library(Known) ->
     Known.
 
 of_library() ->
-    #{librdkafka := Librdkafka, config_hash := Hash, modes := Modes} = emq_plugin_kafka_nif:about(),
-    #{queued := Queued, spooled := Spooled, unseen := Unseen} = emq_plugin_kafka_nif:stats(),
+    #{librdkafka := Librdkafka, config_hash := Hash, modes := Modes} = About = emq_plugin_kafka_nif:about(),
+    #{queued := Queued, spooled := Spooled, unseen := Unseen} = Stats = emq_plugin_kafka_nif:stats(),
     #{librdkafka => Librdkafka, config_hash => Hash, mode => mode(emq_plugin_kafka_nif:status()), modes => Modes,
-      queued => Queued, spooled => Spooled, unseen => Unseen, boot => emq_plugin_kafka_doors:boot(), spool => spool(), topics => emq_plugin_kafka_nif:topics(),
+      queued => Queued, spooled => Spooled, unseen => Unseen, spool => spool(Stats, About), topics => emq_plugin_kafka_nif:topics(),
       brokers => brokers(emq_plugin_kafka_nif:librdkafka())}.
 
 %% None where librdkafka's statistics are off, or have not come yet.

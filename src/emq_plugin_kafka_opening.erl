@@ -2,7 +2,7 @@
 %% counter of dropped records. Runs in the producer's process.
 -module(emq_plugin_kafka_opening).
 
--export([start/0, change/2, loaded/0, node_name/0]).
+-export([start/0, change/2, are_in_force/1, loaded/0]).
 -export_type([mode/0, opened/0]).
 
 -define(APP, emq_plugin_kafka).
@@ -28,42 +28,55 @@ found(ok) -> configured(application:get_all_env(?APP));
 found({error, Problems, Environment}) -> wrong(Problems, Environment).
 
 configured(Environment) ->
+    opened(used(Environment, fun open/1), Environment).
+
+opened({ok, Changes}, _Environment) -> {running, [], Changes};
+opened({error, Problems}, Environment) -> wrong(Problems, Environment).
+
+%% Tells what has changed.
+used(Environment, Open) ->
     Settings = emq_plugin_kafka_settings:readable(Environment),
     Before = emq_plugin_kafka_last_settings:before(Settings),
-    opened(emq_plugin_kafka_settings:use(Environment, fun open/1), Before, Settings, Environment).
+    used(emq_plugin_kafka_settings:use(Environment, Open), Before, Settings).
 
-opened(ok, Before, Settings, _Environment) ->
-    {running, [], in_force(Before, Settings)};
-opened({error, Problems}, _Before, _Settings, Environment) ->
-    wrong(Problems, Environment).
+used(ok, Before, Settings) ->
+    ok = emq_plugin_kafka_last_settings:worked(Settings),
+    {ok, changes(Before, emq_plugin_kafka_nif:shown())};
+used({error, _} = Error, _Before, _Settings) ->
+    Error.
 
 open(Settings) ->
     open(emq_plugin_kafka_nif:open(Settings, node_name()), Settings).
 
 %% An earlier process of this one's place crashed. What it opened lives on, perhaps with the last settings, or the spool alone.
 open(already_open, Settings) ->
-    goes_on(emq_plugin_kafka_nif:preview(Settings), Settings);
+    goes_on(are_in_force(Settings), Settings);
 open(Result, _Settings) ->
     Result.
 
-goes_on({ok, Shown}, Settings) -> as_it_is(emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown), Settings);
-goes_on({error, _} = Error, _Settings) -> Error.
+goes_on(true, _Settings) -> ok;
+goes_on(false, Settings) -> reload(Settings).
 
-as_it_is([], _Settings) -> ok;
-as_it_is([_ | _], Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()).
+reload(Settings) ->
+    emq_plugin_kafka_nif:reload(Settings, node_name()).
 
-in_force(Before, Settings) ->
-    ok = emq_plugin_kafka_last_settings:worked(Settings),
-    changes(Before, emq_plugin_kafka_nif:shown()).
+-spec are_in_force([emq_plugin_kafka_nif:setting()]) -> boolean().
+are_in_force(Settings) ->
+    are_shown(emq_plugin_kafka_nif:preview(Settings)).
+
+are_shown({ok, Shown}) -> emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown) =:= [];
+are_shown({error, _}) -> false.
 
 changes(none, _After) -> [];
 changes(Before, After) -> [Change#{key := written(Key)} || #{key := Key} = Change <- emq_plugin_kafka_changes:between(Before, After)].
 
 %% As operators of this broker write it; without what all keys of a conf file begin with.
-written(Key) -> without(string:prefix(emq_plugin_kafka_nif:setting_name(Key), "emq.plugin.kafka."), Key).
+written(Key) ->
+    Name = emq_plugin_kafka_nif:setting_name(Key),
+    without(string:prefix(Name, "emq.plugin.kafka."), Name).
 
-without(nomatch, Key) -> emq_plugin_kafka_nif:setting_name(Key);
-without(Written, _Key) -> Written.
+without(nomatch, Name) -> Name;
+without(Written, _Name) -> Written.
 
 %% Wrong settings at a start.
 wrong(Problems, Environment) ->
@@ -88,29 +101,27 @@ degraded({counting, none}, Problems) -> {counting, Problems, []};
 degraded({counting, Why}, Problems) -> {counting, Problems ++ [Why || not lists:member(Why, Problems)], []}.
 
 %% With other settings, while the plugin runs. On an error a running plugin keeps its settings.
--spec change(emq_plugin_kafka_broker:environment(), mode()) -> {ok, opened()} | {error, [Problem :: binary()], opened()}.
+-spec change(emq_plugin_kafka_broker:environment(), mode()) ->
+          {ok, [emq_plugin_kafka_changes:change()]} | {error, [Problem :: binary()], opened()}.
 change(Environment, unloaded) ->
     loaded_now(loaded(), Environment);
 change(Environment, Mode) ->
-    Settings = emq_plugin_kafka_settings:readable(Environment),
-    Before = emq_plugin_kafka_last_settings:before(Settings),
-    changed(emq_plugin_kafka_settings:use(Environment, changer(Mode)), Before, Settings, Environment, Mode).
+    changed(used(Environment, changer(Mode)), Environment, Mode).
 
 loaded_now(ok, Environment) -> change(Environment, counting);
 loaded_now({error, Problem}, _Environment) -> {error, [Problem], {unloaded, [Problem], []}}.
 
 changer(counting) -> fun open/1;
-changer(_Open) -> fun(Settings) -> emq_plugin_kafka_nif:reload(Settings, node_name()) end.
+changer(_Open) -> fun reload/1.
 
-changed(ok, Before, Settings, Environment, _Mode) ->
+changed({ok, Changes}, Environment, _Mode) ->
     ok = emq_plugin_kafka_settings:replace(Environment),
-    {ok, {running, [], in_force(Before, Settings)}};
-changed({error, Problems}, _Before, _Settings, _Environment, running) ->
+    {ok, Changes};
+changed({error, Problems}, _Environment, running) ->
     {error, Problems, {running, Problems, []}};
-changed({error, Problems}, _Before, Settings, _Environment, _Degraded) ->
-    {error, Problems, degrade(Problems, Settings)}.
+changed({error, Problems}, Environment, _Degraded) ->
+    {error, Problems, degrade(Problems, emq_plugin_kafka_settings:readable(Environment))}.
 
--spec node_name() -> binary().
 node_name() ->
     atom_to_binary(node(), utf8).
 

@@ -34,7 +34,7 @@
                 look_at = never :: never | integer(),
                 %% Whether the application is being stopped.
                 stopping = false :: boolean(),
-                %% Whether a producer that failed for good is about to be replaced.
+                %% Whether a message `reopen` is on its way.
                 reopening = false :: boolean(),
                 %% When the producer that is open was opened, in ms since 1970.
                 since = none :: none | integer(),
@@ -118,7 +118,7 @@ init([]) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call(status, _From, #state{since = Since, watch = Watch} = State) ->
-    {reply, maps:merge(with_doors(answer(State)), #{since_ms => Since, last_error => emq_plugin_kafka_watch:last_error(Watch),
+    {reply, maps:merge(answer(State), #{since_ms => Since, last_error => emq_plugin_kafka_watch:last_error(Watch),
                                         alarms => emq_plugin_kafka_watch:alarms(Watch)}), State};
 handle_call(suspend, _From, #state{mode = Mode} = State) when Mode =:= running; Mode =:= spooling ->
     {reply, suspended(emq_plugin_kafka_nif:suspend()), State#state{stopping = true}};
@@ -142,12 +142,12 @@ handle_cast(_Message, State) ->
 handle_info(tick, #state{watch = Watch} = State) ->
     _ = erlang:send_after(?TICK_MS, self(), tick),
     Watched = State#state{watch = emq_plugin_kafka_watch:look(wrong(answer(State), State), Watch)},
-    {noreply, ticked(mended(now_ms(), Watched))};
+    {noreply, replace_failed(mended(now_ms(), Watched))};
 handle_info(reopen, #state{stopping = false} = State) ->
     {noreply, reopen(emq_plugin_kafka_nif:status(), State)};
 %% Kafka refused a batch for the sake of some of its records: the next producer isolates their topic.
-handle_info({emq_plugin_kafka, spoiled}, #state{mode = running, stopping = false} = State) ->
-    {noreply, replace_failed(emq_plugin_kafka_nif:status(), State)};
+handle_info({emq_plugin_kafka, spoiled}, State) ->
+    {noreply, replace_failed(State)};
 handle_info(_Message, State) ->
     {noreply, State}.
 
@@ -159,9 +159,6 @@ terminate(_Reason, #state{watch = Watch} = State) ->
 closed_at_end(#state{mode = unloaded}) -> ok;
 closed_at_end(_Loaded) -> close().
 
-ticked(#state{mode = running} = State) -> replace_failed(emq_plugin_kafka_nif:status(), State);
-ticked(Degraded) -> Degraded.
-
 %% Opening and closing.
 
 open(State) ->
@@ -169,23 +166,23 @@ open(State) ->
     ok = tell_changes(Changes),
     opened(Mode, Problems, look_at(emq_plugin_kafka_broker:starts_from_file()), State).
 
-opened(running, Problems, LookAt, #state{watch = Watch} = State) ->
-    Open = State#state{mode = running, since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)},
-    told(Problems, "; until this is corrected, the last settings that worked are in use", LookAt, Open);
-opened(Mode, Problems, LookAt, #state{watch = Watch} = State) ->
-    told(Problems, [", and until this is corrected ", degraded(Mode)], LookAt, State#state{mode = Mode, watch = counted(Mode, Watch)}).
+opened(Mode, Problems, LookAt, State) ->
+    told(Problems, LookAt, watched(State#state{mode = Mode})).
 
+watched(#state{mode = unloaded} = State) -> State;
+watched(#state{mode = running, watch = Watch} = State) ->
+    State#state{since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)};
 %% Dropped records are logged, too.
-counted(unloaded, Watch) -> Watch;
-counted(_Loaded, Watch) -> emq_plugin_kafka_watch:opened(Watch).
+watched(#state{watch = Watch} = State) -> State#state{watch = emq_plugin_kafka_watch:opened(Watch)}.
 
-degraded(spooling) -> "nothing is forwarded: records go to the spool";
-degraded(counting) -> "nothing is forwarded: records are dropped and counted (dropped.degraded)";
-degraded(unloaded) -> "nothing is forwarded or counted".
+instead(running) -> "; until this is corrected, the last settings that worked are in use";
+instead(spooling) -> ", and until this is corrected nothing is forwarded: records go to the spool";
+instead(counting) -> ", and until this is corrected nothing is forwarded: records are dropped and counted (dropped.degraded)";
+instead(unloaded) -> ", and until this is corrected nothing is forwarded or counted".
 
 %% In the log, in the status, as an alarm, and in the metrics.
-told(Problems, Instead, LookAt, #state{watch = Watch} = State) ->
-    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts~ts", [Problem, Instead]) end, Problems),
+told(Problems, LookAt, #state{mode = Mode, watch = Watch} = State) ->
+    lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("~ts~ts", [Problem, instead(Mode)]) end, Problems),
     told(State#state{problems = Problems, look_at = LookAt, watch = emq_plugin_kafka_watch:failed(Problems, Watch)}).
 
 told(#state{mode = unloaded} = State) ->
@@ -216,11 +213,11 @@ hooks_after(_Mode, #state{mode = unloaded}) -> ok;
 hooks_after(unloaded, _Loaded) -> emq_plugin_kafka_hooks:register();
 hooks_after(_Loaded, _StillLoaded) -> emq_plugin_kafka_hooks:unregister_unneeded().
 
-changed({ok, {running, [], Changes}}, #state{mode = Before} = State) ->
+changed({ok, Changes}, #state{mode = Before} = State) ->
     ok = emq_plugin_kafka_log:log(info, "the settings were read again", []),
     ok = tell_changes(Changes),
     ok = tell_mended(State),
-    {{ok, Changes}, told(in_force(Before, State#state{mode = running, problems = [], look_at = never}))};
+    {{ok, Changes}, told(in_force(Before, State#state{mode = running, problems = []}))};
 changed({error, Problems, {running, _Problems, []}}, State) ->
     {{error, Problems}, refused(Problems, State)};
 changed({error, Problems, {Mode, AllProblems, []}}, State) ->
@@ -228,37 +225,32 @@ changed({error, Problems, {Mode, AllProblems, []}}, State) ->
 
 in_force(running, #state{watch = Watch} = State) ->
     State#state{watch = emq_plugin_kafka_watch:reloaded(Watch)};
-in_force(_Degraded, #state{watch = Watch} = State) ->
-    State#state{since = erlang:system_time(millisecond), watch = emq_plugin_kafka_watch:opened(Watch)}.
+in_force(_Degraded, State) ->
+    watched(State).
 
 tell_mended(#state{problems = []}) -> ok;
 tell_mended(#state{problems = [_ | _]}) -> emq_plugin_kafka_log:error("the settings are valid again, and in use", []).
 
 %% The settings in force stay. A degraded plugin has problems of its own.
-refused(Problems, #state{mode = running} = State) ->
-    told(Problems, "; until this is corrected, the last settings that worked are in use", look_at(true), State);
-refused(Problems, #state{mode = Mode} = State) ->
-    told(Problems, [", and until this is corrected ", degraded(Mode)], look_at(true), State).
+refused(Problems, State) ->
+    told(Problems, look_at(true), State).
 
 %% Refused settings can disappear without a reload: a broker that asks before it saves has not saved them, or somebody put the old
 %% ones back. So this compares the settings in force with those that a start would find.
 mended(Now, #state{mode = running, problems = [_ | _], look_at = At} = State) when is_integer(At), Now >= At ->
-    mended_by(emq_plugin_kafka_broker:read_settings(), State);
+    mended_by(are_in_force(emq_plugin_kafka_broker:read_settings()), State);
 mended(_Now, State) ->
     State.
 
-mended_by({ok, Environment, _Keep}, State) ->
-    gone(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:preview/1), State);
-mended_by({error, _}, State) ->
-    State#state{look_at = look_at(true)}.
+are_in_force({ok, Environment, _Keep}) ->
+    emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_opening:are_in_force/1) =:= true;
+are_in_force({error, _}) ->
+    false.
 
-gone({ok, Shown}, State) -> gone_by(emq_plugin_kafka_changes:between(emq_plugin_kafka_nif:shown(), Shown), State);
-gone({error, _}, State) -> State#state{look_at = look_at(true)}.
-
-gone_by([], State) ->
+mended_by(true, State) ->
     ok = tell_mended(State),
-    told(State#state{problems = [], look_at = never});
-gone_by([_ | _], State) ->
+    told(State#state{problems = []});
+mended_by(false, State) ->
     State#state{look_at = look_at(true)}.
 
 close() ->
@@ -284,31 +276,38 @@ suspended({error, Reason}) when Reason =:= closed; Reason =:= no_spool -> ok.
 handed_over(0) -> ok;
 handed_over(Count) -> emq_plugin_kafka_log:error("closed with ~b records in the spool; the next start goes on with them", [Count]).
 
-%% librdkafka's fatal state ends a producer, not the plugin. A spoiled producer needs no pause: the next one isolates the topic.
-replace_failed({spoiled, _Settings} = Status, #state{stopping = false} = State) ->
-    reopen(Status, State);
-replace_failed({fatal, _Settings}, #state{reopening = false, stopping = false} = State) ->
+%% While a `reopen` is on its way, nobody else replaces the producer: there is one at most.
+replace_failed(#state{mode = running, reopening = false, stopping = false} = State) ->
+    replace_failed(emq_plugin_kafka_nif:status(), State);
+replace_failed(State) ->
+    State.
+
+%% librdkafka's fatal state ends a producer, not the plugin. One that is spoiled needs no pause: its successor knows better.
+replace_failed({spoiled, _Settings}, State) ->
+    isolated(emq_plugin_kafka_nif:reopen(), State);
+replace_failed({fatal, _Settings}, State) ->
     emq_plugin_kafka_log:error("librdkafka has given up this producer (see above); a new one is opened in ~b s", [?REOPEN_MS div 1000]),
-    _ = erlang:send_after(?REOPEN_MS, self(), reopen),
-    State#state{reopening = true};
+    reopen_later(State);
 replace_failed(_Status, State) ->
     State.
 
-%% A reload may have replaced it meanwhile.
-reopen({fatal, _Settings}, State) -> reopened(emq_plugin_kafka_nif:reopen(), State);
-reopen({spoiled, _Settings}, State) -> isolated(emq_plugin_kafka_nif:reopen(), State);
-reopen(_Status, State) -> State#state{reopening = false}.
-
 isolated(ok, State) -> State;
-isolated(Failed, State) -> reopened(Failed, State#state{reopening = true}).
+isolated(Failed, State) -> reopened(Failed, State).
+
+reopen_later(State) ->
+    _ = erlang:send_after(?REOPEN_MS, self(), reopen),
+    State#state{reopening = true}.
+
+%% A reload may have replaced it meanwhile.
+reopen({Failed, _Settings}, State) when Failed =:= fatal; Failed =:= spoiled -> reopened(emq_plugin_kafka_nif:reopen(), State);
+reopen(_Status, State) -> State#state{reopening = false}.
 
 reopened(ok, State) ->
     ok = emq_plugin_kafka_log:error("a new producer is open", []),
     State#state{reopening = false};
 reopened({error, Problems}, State) ->
     lists:foreach(fun(Problem) -> emq_plugin_kafka_log:error("no new producer: ~ts", [Problem]) end, Problems),
-    _ = erlang:send_after(?REOPEN_MS, self(), reopen),
-    State.
+    reopen_later(State).
 
 answer(#state{mode = running} = State) -> open_status(emq_plugin_kafka_nif:status(), State);
 answer(#state{mode = Mode, problems = Problems}) -> #{state => degraded, records => records(Mode), problems => Problems, settings => []}.
@@ -334,11 +333,7 @@ open_status({open, Settings}, #state{problems = Refused}) ->
 open_status(closed, _State) ->
     #{state => stopped, records => unknown, problems => [], settings => []}.
 
-not_used(Problem) -> <<Problem/binary, "; until this is corrected, the last settings that worked are in use">>.
-
-%% On request, not each second: it reads a file.
-with_doors(#{state := running, problems := Problems} = Answer) -> Answer#{problems := Problems ++ emq_plugin_kafka_doors:problems()};
-with_doors(Answer) -> Answer.
+not_used(Problem) -> iolist_to_binary([Problem, instead(running)]).
 
 %% Records are forwarded all the same.
 unwatched({error, Problem}) -> [Problem];

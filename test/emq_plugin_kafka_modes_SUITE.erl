@@ -14,7 +14,8 @@
          a_reload_changes_rules_and_hooks/1, a_wrong_reload_changes_nothing/1, a_reload_mends_a_degraded_start/1,
          wrong_settings_start_degraded_with_their_keys/1, a_first_start_with_a_wrong_server_keeps_records_until_it_is_mended/1,
          a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe/1,
-         a_start_with_wrong_settings_goes_on_with_the_last_ones/1, a_reload_tells_what_has_changed/1, the_commands_are_there_while_the_plugin_runs/1]).
+         a_start_with_wrong_settings_goes_on_with_the_last_ones/1, a_reload_tells_what_has_changed/1, a_producer_that_cannot_be_replaced_is_tried_again_after_a_pause/1,
+         the_commands_are_there_while_the_plugin_runs/1]).
 
 -import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
                       publishers/2, stopped/1, get_config/1, put_config/2]).
@@ -35,7 +36,8 @@ all() ->
      a_reload_changes_rules_and_hooks, a_wrong_reload_changes_nothing, a_reload_mends_a_degraded_start,
      wrong_settings_start_degraded_with_their_keys, a_first_start_with_a_wrong_server_keeps_records_until_it_is_mended,
      a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe, a_start_with_wrong_settings_goes_on_with_the_last_ones,
-     a_reload_tells_what_has_changed, the_commands_are_there_while_the_plugin_runs].
+     a_reload_tells_what_has_changed, a_producer_that_cannot_be_replaced_is_tried_again_after_a_pause,
+     the_commands_are_there_while_the_plugin_runs].
 
 init_per_suite(Config) ->
     live_plugin:start([], [{unread, kafka_reader:new_topic("unread")} | Config]).
@@ -58,7 +60,8 @@ unread() ->
     [sync_ends_the_connection_while_kafka_is_down, a_rule_has_its_own_mode, a_stop_answers_those_who_wait,
      what_does_not_wait_is_acknowledged_at_once, a_reload_changes_rules_and_hooks,
      wrong_settings_start_degraded_with_their_keys, a_first_start_with_a_wrong_topic_acknowledges_nothing_that_was_to_be_safe,
-     a_reload_tells_what_has_changed, the_commands_are_there_while_the_plugin_runs].
+     a_reload_tells_what_has_changed, a_producer_that_cannot_be_replaced_is_tried_again_after_a_pause,
+     the_commands_are_there_while_the_plugin_runs].
 
 %% Whatever a case did: Kafka gets what it left, every record has one outcome, no callback raised, no message was left to a
 %% process of EMQ's.
@@ -485,6 +488,25 @@ a_reload_tells_what_has_changed(Config) ->
     ok = logged(Config, "settings changed: .*linger: auto \\(5ms\\) -> 7ms"),
     {ok, File} = file:read_file(filename:join([home(Config), "data", "kafka_spool.settings"])),
     [?assertEqual(nomatch, re:run(Text, "canary")) || Text <- [File, standin_broker:log(home(Config), "error.log")]].
+
+%% Kafka has refused a batch, so that the producer is to be replaced: by one try at a time, not by one more each second.
+a_producer_that_cannot_be_replaced_is_tried_again_after_a_pause(Config) ->
+    Compacted = kafka_reader:new_topic("compacted", 1, ["cleanup.policy=compact"]),
+    Rule = "{\"topic\": \"" ++ Compacted ++ "\", \"key\": \"${topic[1]|}\"}",
+    ok = set_and_restart(Config, [{hooks, [{"message.publish.1", Rule}]}, {linger, 500}]),
+    ok = rpc(Config, sys, suspend, [emq_plugin_kafka_producer]),
+    {ok, Client, 0} = connect(Config, #{client_id => <<"culprit">>}),
+    [ok = mqtt_client:publish(Client, Topic, <<"1">>, 1) || Topic <- [<<"k/a">>, <<"k">>]],
+    ok = mqtt_client:disconnect(Client),
+    ok = live_plugin:until(fun() -> spoiled =:= element(1, rpc(Config, emq_plugin_kafka_nif, status, [])) end),
+    %% One that has ended is not replaced.
+    {ok, _} = rpc(Config, emq_plugin_kafka_nif, suspend, []),
+    ok = rpc(Config, sys, resume, [emq_plugin_kafka_producer]),
+    Tries = fun(Count) -> fun() -> length(binary:matches(standin_broker:log(home(Config), "error.log"), <<"no new producer: ">>)) >= Count end end,
+    ok = live_plugin:until(Tries(1)),
+    First = erlang:monotonic_time(millisecond),
+    ok = live_plugin:until(Tries(2)),
+    ?assert(erlang:monotonic_time(millisecond) - First > 4000).
 
 the_commands_are_there_while_the_plugin_runs(Config) ->
     {0, Status} = ctl(Config, ["status"]),

@@ -1,7 +1,7 @@
 %% Reads records back with Kafka's own console consumer, which shares no code with the plugin.
 -module(kafka_reader).
 
--export([bootstrap/0, new_topic/1, new_topic/2, topic/1, records/2, raw_records/2, write/2]).
+-export([bootstrap/0, new_topic/1, new_topic/2, new_topic/3, topic/1, records/2, raw_records/2, write/2]).
 
 -define(TIMEOUT_S, "60").
 
@@ -15,8 +15,12 @@ new_topic(Case) ->
     new_topic(Case, 1).
 
 new_topic(Case, Partitions) ->
+    new_topic(Case, Partitions, []).
+
+%% With settings of its own: "cleanup.policy=compact".
+new_topic(Case, Partitions, Settings) ->
     Topic = lists:flatten(io_lib:format("~s-~s-~b", [Case, os:getpid(), erlang:unique_integer([positive])])),
-    {0, _} = kafka(["topic", Topic, integer_to_list(Partitions)]),
+    {0, _} = kafka(["topic", Topic, integer_to_list(Partitions) | Settings]),
     Topic.
 
 %% Writes records with Kafka's own console producer, the Java client.
