@@ -23,27 +23,26 @@ of_config(Table, Config) ->
     lists:append([setting(Row, Config) || Row <- Table])
         ++ [{Field, Value} || {Field, Value} <- maps:to_list(Config), is_binary(Value), not lists:member(Field, Fields)].
 
-setting({Field, Name, Types, Default}, Config) ->
-    Given = maps:get(Field, Config, null),
-    setting(emq_plugin_kafka_emqx5_values:value(Types, Given), Given, Name, Default).
+setting({Field, Name, _Types, _Default} = Row, Config) ->
+    as_given(emq_plugin_kafka_emqx5_settings:setting(Row, Config), Name, maps:get(Field, Config, null)).
 
-setting({ok, Value}, _Given, Name, _Default) -> [{Name, Value}];
-setting(unset, _Given, Name, {default, Value}) -> [{Name, Value}];
-setting(unset, _Given, _Name, none) -> [];
-setting({error, _}, Given, Name, _Default) when is_map(Given) ->
+as_given({error, _}, Name, Given) when is_map(Given) ->
     [{Name, [{Key, Value} || {Key, Value} <- maps:to_list(Given), is_binary(Key), is_binary(Value)]}];
-setting({error, _}, Given, Name, _Default) -> [{Name, Given}].
+as_given({error, _}, Name, Given) -> [{Name, Given}];
+as_given(Setting, _Name, _Given) -> Setting.
 
 %% A missing file, or one that is not HOCON. Words in it can show that publishers were to wait. Its topic is unknown.
 -spec of_text(binary()) -> environment().
 of_text(Text) ->
-    Modes = matches(Text, "\\bproduce\\\\*\"?\\s*[=:]\\s*\\\\*\"?([^\\s\",}\\\\]*)"),
-    Ends = matches(Text, "\\bon_failure\\\\*\"?\\s*[=:]\\s*\\\\*\"?([^\\s\",}\\\\]*)"),
+    Modes = values("produce", Text),
+    Ends = values("on_failure", Text),
     [{topic, <<>>}]
         ++ [{produce, <<"unreadable">>} || lists:any(fun(Mode) -> not lists:member(Mode, [<<"async">>, <<>>]) end, Modes)]
         ++ [{on_failure, disconnect} || lists:member(<<"disconnect">>, Ends)].
 
-matches(Text, Pattern) ->
+%% Also within the JSON of a rule, whose quotes are escaped.
+values(Field, Text) ->
+    Pattern = ["\\b", Field, "\\\\*\"?\\s*[=:]\\s*\\\\*\"?([^\\s\",}\\\\]*)"],
     found(re:run(Text, Pattern, [global, {capture, all_but_first, binary}])).
 
 found({match, Found}) -> [Value || [Value] <- Found];

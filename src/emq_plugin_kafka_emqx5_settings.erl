@@ -3,7 +3,7 @@
 %% the environment; runs in the process of whoever asks.
 -module(emq_plugin_kafka_emqx5_settings).
 
--export([read/0, prepare/0, changed/1, environment/1, config/0, file/0, table/0, placed_setting/1]).
+-export([read/0, prepare/0, changed/1, environment/1, config/0, file/0, table/0, setting/2, placed_setting/1]).
 
 -define(APP, emq_plugin_kafka).
 -define(TABLE, "emqx5_settings.term").
@@ -132,6 +132,8 @@ of_table({ok, Table}, Config) ->
 environment([], Environment) -> {ok, lists:sort(Environment)};
 environment(Problems, _Environment) -> {error, Problems}.
 
+%% Of a row of the table.
+-spec setting(term(), Config :: map()) -> [{Name :: atom(), Value :: term()}] | {error, problems()}.
 setting({Field, Name, Types, Default}, Config) ->
     setting(emq_plugin_kafka_emqx5_values:value(Types, maps:get(Field, Config, null)), Field, Name, Default).
 
