@@ -75,7 +75,8 @@ where_the_node_stops_they_stay_test_() ->
      fun() ->
              {0, Said} = standin_broker:run(os:find_executable("erl"), ["-noinput", "-eval", atom_to_list(?MODULE) ++ ":in_a_node_that_stops().",
                                                                         "-pa" | code:get_path()]),
-             ?assertEqual("registered: true", Said)
+             %% Behind what the log says.
+             ?assert(lists:suffix("registered: true", Said), Said)
      end}.
 
 in_a_node_that_stops() ->
