@@ -68,7 +68,7 @@ below_home() {
 # etc_dir VARIABLE: the configuration of EMQX 4 or 5. That of an installed package is in /etc, as a variable of its scripts says.
 etc_dir() {
     # shellcheck disable=SC1091 # the release's own
-    (RUNNER_ROOT_DIR=$home; set +u; [[ ! -f $home/releases/emqx_vars ]] || source "$home/releases/emqx_vars"; echo "${!1:-$home/etc}")
+    (export RUNNER_ROOT_DIR=$home; set +u; [[ ! -f $home/releases/emqx_vars ]] || source "$home/releases/emqx_vars"; echo "${!1:-$home/etc}")
 }
 
 # Sets escript: the release's own Erlang, where it brings one that works. What it can load is what counts. No crash dump is left where
