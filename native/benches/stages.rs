@@ -29,10 +29,10 @@ use std::time::{Duration, Instant};
 use common::{TOPIC, open, publish, rules};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use emq_kafka_spool::{Batch, Config, Events, Reader, Spool};
-use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
+use emq_plugin_kafka_nif::event::context::Context;
+use emq_plugin_kafka_nif::event::json::write_string;
 use emq_plugin_kafka_nif::handle::Handle;
-use emq_plugin_kafka_nif::json::write_string;
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 
 /// What a device sends, a quote in every four bytes. The records of `make bench` are made of it, too.

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use crate::config::Wanted;
-use crate::context::Context;
+use crate::event::context::Context;
+use crate::event::time::now;
 use crate::event::{Event, EventKind};
 use crate::metrics::{DropReason, RuleCounters};
 use crate::pipeline::{Outcome, Publisher, RuleReport};
 use crate::route::matches;
 use crate::shared::Shared;
-use crate::time::now;
 
 /// The rules that cannot be followed.
 pub struct Bystander {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::blame::{Blame, blame};
+use crate::event::time::now;
 use crate::hand_over::cost;
 use crate::key_order::Slot;
 use crate::metrics::{Home, Latencies};
@@ -18,7 +19,6 @@ use crate::produce::Client;
 use crate::reports::{Content, Event, Report, Reports};
 use crate::rounds::Round;
 use crate::shared::Origin;
-use crate::time::now;
 use crate::waiters::WaiterId;
 use crate::words::Said;
 

@@ -1,8 +1,8 @@
 //! An event as JSON, in the shape of the old plugin, widened. `schemas/` has the shape of each event.
 
-use crate::context::Context;
+use crate::event::context::Context;
+use crate::event::json::{Object, name, write_bool, write_int, write_string};
 use crate::event::{Connection, Detail, Event, EventKind, Message, OptionValue, Subscription};
-use crate::json::{Object, name, write_bool, write_int, write_string};
 
 /// How an MQTT payload becomes a JSON string (`encode_payload`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::context::Context;
 use crate::encode::Encoder;
+use crate::event::context::Context;
+use crate::event::time::now;
 use crate::event::{Event, EventKind, Reading};
 use crate::hand_over::Record;
 use crate::intake::{Intake, Terms};
@@ -20,7 +21,6 @@ use crate::rule::{Destination, OnFailure, Produce, Rule};
 use crate::shared::Shared;
 use crate::store::{Until, Want};
 use crate::template::Template;
-use crate::time::now;
 use crate::waiters::{Caller, Refusal, WaiterId, Waiters};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::context::Context;
 use crate::encode::Encoder;
 use crate::event::EventKind;
-use crate::extra::{Attribute, Extra};
-use crate::field::{Field, Value};
-use crate::json::{Object, name};
+use crate::event::context::Context;
+use crate::event::extra::{Attribute, Extra};
+use crate::event::field::{Field, Value};
+use crate::event::json::{Object, name};
 use crate::rule::{Format, Rule};
 use crate::template::MissingField;
 

@@ -1,7 +1,7 @@
 //! Which rules an event meets.
 
-use crate::context::Context;
 use crate::event::EventKind;
+use crate::event::context::Context;
 use crate::rule::{FormatName, Rule};
 use crate::topic::is_sys_topic;
 

@@ -1,7 +1,7 @@
 //! A rule: which events become records, where to, and in what form. Read from the JSON of a `hook.EVENT.NAME` setting.
 
 use crate::event::EventKind;
-use crate::field::Field;
+use crate::event::field::Field;
 use crate::filter::TopicFilter;
 use crate::template::Template;
 use crate::topic::KafkaTopic;

@@ -10,12 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 
-use crate::context::Context;
-use crate::escape::escape_into;
 use crate::event::EventKind;
-use crate::extra::Attribute;
-use crate::field::{Field, Value};
-use crate::json::write_string;
+use crate::event::context::Context;
+use crate::event::escape::escape_into;
+use crate::event::extra::Attribute;
+use crate::event::field::{Field, Value};
+use crate::event::json::write_string;
 use crate::payload_path::{Found, Step, find};
 
 /// A compiled template.

@@ -3,8 +3,8 @@
 use rustler::{Atom, Binary, Term};
 
 use crate::atoms;
+use crate::event::extra::Attribute;
 use crate::event::{Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription};
-use crate::extra::Attribute;
 use crate::fields::Fields;
 
 mod extra;

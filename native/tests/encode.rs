@@ -2,8 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use base64::Engine as _;
-use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
+use emq_plugin_kafka_nif::event::context::Context;
 use emq_plugin_kafka_nif::event::{
     Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
 };

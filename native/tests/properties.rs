@@ -5,12 +5,12 @@
 mod events;
 
 use base64::Engine as _;
-use emq_plugin_kafka_nif::context::Context;
 use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
+use emq_plugin_kafka_nif::event::context::Context;
+use emq_plugin_kafka_nif::event::extra::{Attribute, Extra};
+use emq_plugin_kafka_nif::event::json;
 use emq_plugin_kafka_nif::event::{EventKind, OptionValue};
-use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::filter::{Levels, TopicFilter};
-use emq_plugin_kafka_nif::json;
 use emq_plugin_kafka_nif::payload_path::{Found, Step, find};
 use emq_plugin_kafka_nif::record::{Identity, fill};
 use emq_plugin_kafka_nif::rule::{FormatName, Rule};

@@ -4,8 +4,8 @@
 
 use super::{Part, Place, Source, TemplateError};
 use crate::event::EventKind;
-use crate::extra::Attribute;
-use crate::field::Field;
+use crate::event::extra::Attribute;
+use crate::event::field::Field;
 use crate::payload_path::Step;
 
 /// Deeper paths are somebody's mistake.

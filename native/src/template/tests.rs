@@ -1,6 +1,6 @@
 use super::*;
+use crate::event::extra::{Attribute, Extra};
 use crate::event::{Detail, Event, Message};
-use crate::extra::{Attribute, Extra};
 
 fn publish<'a>(topic: &'a [u8], payload: &'a [u8], username: Option<&'a [u8]>) -> Event<'a> {
     let message = Message {

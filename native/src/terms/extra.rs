@@ -8,7 +8,7 @@ use rustler::{Atom, Binary, Env, Term};
 use super::elements;
 use crate::atoms;
 use crate::event::EventKind;
-use crate::extra::{Attribute, Extra};
+use crate::event::extra::{Attribute, Extra};
 
 /// More attributes than this are no event's.
 const MAX_ATTRIBUTES: usize = 64;

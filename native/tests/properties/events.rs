@@ -1,9 +1,9 @@
 //! Any event, and the bytes that clients put into them.
 
+use emq_plugin_kafka_nif::event::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::event::{
     Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
 };
-use emq_plugin_kafka_nif::extra::{Attribute, Extra};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

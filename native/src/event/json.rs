@@ -6,8 +6,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::escape::escape_into;
-use crate::field::write_hex;
+use crate::event::escape::escape_into;
+use crate::event::field::write_hex;
 
 /// The name of a field, with what stands around it: `,"name":`. One copy of a constant for each field of each record.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct Name(pub &'static str);
 /// A `Name`, of letters that need no escaping.
 macro_rules! name {
     ($name:literal) => {
-        $crate::json::Name(concat!(",\"", $name, "\":"))
+        $crate::event::json::Name(concat!(",\"", $name, "\":"))
     };
 }
 pub(crate) use name;

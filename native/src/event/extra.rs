@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::event::EventKind;
-use crate::field::Value;
-use crate::json::{Name, Object, name, write_string};
+use crate::event::field::Value;
+use crate::event::json::{Name, Object, name, write_string};
 
 /// What such an attribute is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +236,7 @@ const PAIR_COST: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::Field;
+    use crate::event::field::Field;
 
     #[test]
     fn names_are_told_once_for_each_event() {

@@ -2,7 +2,14 @@
 //!
 //! Client ids, user names and payloads are bytes, not text: MQTT 3.1 brokers let invalid UTF-8 through.
 
-use crate::extra::{Attribute, Extra};
+pub mod context;
+pub mod escape;
+pub mod extra;
+pub mod field;
+pub mod json;
+pub mod time;
+
+use crate::event::extra::{Attribute, Extra};
 
 /// The events, named as their hooks. The first eleven are those of EMQ 2.3; EMQ X 4 and EMQX 5 have those behind them, too, but that
 /// `message.puback` is EMQX 5's alone.

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::event::extra::{Attribute, Extra};
 use crate::event::{Detail, Event, EventKind};
-use crate::extra::{Attribute, Extra};
 
 /// An attribute of an event, as `${name}` in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
