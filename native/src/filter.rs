@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::event::levels::Levels;
+
 /// EMQ refuses longer filters.
 const MAX_LENGTH: usize = 4096;
 
@@ -73,43 +75,22 @@ impl TopicFilter {
     /// Whether a topic matches. The topic comes split, because that is done once for all rules.
     #[must_use]
     pub fn matches(&self, topic: &Levels<'_>) -> bool {
-        if self.wildcard_first && topic.is_dollar {
+        if self.wildcard_first && topic.is_dollar() {
             return false;
         }
-        let mut names = topic.levels.iter();
+        let mut names = topic.names();
         for level in &self.levels {
             match (level, names.next()) {
                 // A level that is itself called `#`, which no topic of a client has, is one level to the broker.
-                (Level::Hash, Some(name)) if *name == b"#" => {}
+                (Level::Hash, Some(name)) if name == b"#" => {}
                 // Matches the level above it, too: `a/#` matches `a`.
                 (Level::Hash, _) => return true,
                 (Level::Plus, Some(_)) => {}
-                (Level::Name(wanted), Some(name)) if wanted.as_bytes() == *name => {}
+                (Level::Name(wanted), Some(name)) if wanted.as_bytes() == name => {}
                 _ => return false,
             }
         }
         names.next().is_none()
-    }
-}
-
-/// A topic split into its levels.
-#[derive(Debug, Clone)]
-pub struct Levels<'a> {
-    levels: Vec<&'a [u8]>,
-    is_dollar: bool,
-}
-
-impl<'a> Levels<'a> {
-    /// Splits a topic.
-    #[must_use]
-    pub fn new(topic: &'a [u8]) -> Self {
-        Self { levels: topic.split(|byte| *byte == b'/').collect(), is_dollar: topic.starts_with(b"$") }
-    }
-
-    /// A level, the first being number 0.
-    #[must_use]
-    pub fn get(&self, number: usize) -> Option<&'a [u8]> {
-        self.levels.get(number).copied()
     }
 }
 

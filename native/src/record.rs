@@ -5,9 +5,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::encode::Encoder;
 use crate::event::EventKind;
+use crate::event::Value;
 use crate::event::context::Context;
 use crate::event::extra::{Attribute, Extra};
-use crate::event::field::{Field, Value};
+use crate::event::field::Field;
 use crate::event::json::{Object, name};
 use crate::rule::{Format, Rule};
 use crate::template::MissingField;

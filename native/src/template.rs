@@ -11,10 +11,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use thiserror::Error;
 
 use crate::event::EventKind;
+use crate::event::Value;
 use crate::event::context::Context;
 use crate::event::escape::escape_into;
 use crate::event::extra::Attribute;
-use crate::event::field::{Field, Value};
+use crate::event::field::Field;
 use crate::event::json::write_string;
 use crate::payload_path::{Found, Step, find};
 

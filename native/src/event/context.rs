@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::event::Event;
-use crate::filter::Levels;
+use crate::event::levels::Levels;
 
 /// An event, where and when its hook ran.
 #[derive(Debug)]

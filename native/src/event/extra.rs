@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::event::EventKind;
-use crate::event::field::Value;
 use crate::event::json::{Name, Object, name, write_string};
+use crate::event::{EventKind, Value};
 
 /// What such an attribute is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

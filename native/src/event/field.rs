@@ -1,9 +1,8 @@
 //! What a template can insert of an event: the placeholders' names and values.
 
-use std::borrow::Cow;
-
 use crate::event::extra::{Attribute, Extra};
-use crate::event::{Detail, Event, EventKind};
+use crate::event::json::write_hex;
+use crate::event::{Detail, Event, EventKind, OptionValue, Value};
 
 /// An attribute of an event, as `${name}` in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,21 +33,6 @@ pub enum Field {
     WillTopic,
     ConnectedAt,
     Extra(Attribute),
-}
-
-/// The value of a field.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value<'a> {
-    /// Text, or bytes that were meant to be.
-    Text(Cow<'a, [u8]>),
-    /// A number.
-    Int(i64),
-    /// A flag: `true` or `false`.
-    Bool(bool),
-    /// JSON text that is no string: found inside a payload, or made of several values.
-    Json(Cow<'a, str>),
-    /// The event has the attribute, but nothing in it: an anonymous client's user name.
-    Nothing,
 }
 
 use Field as F;
@@ -163,7 +147,6 @@ impl Field {
     }
 
     fn of_message_or_subscription<'a>(self, event: &Event<'a>) -> Value<'a> {
-        use crate::event::OptionValue;
         match (&event.detail, self) {
             (Detail::Message(message, _), F::Qos) => Value::Int(i64::from(message.qos)),
             (Detail::Subscription(subscription), _) => {
@@ -206,25 +189,4 @@ fn hex(id: &[u8]) -> Value<'_> {
     let mut text = Vec::with_capacity(2 * id.len());
     write_hex(id, &mut text);
     Value::Text(text.into())
-}
-
-/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros.
-pub fn write_hex(id: &[u8], out: &mut Vec<u8>) {
-    const fn digit(value: u8) -> u8 {
-        if value < 10 { b'0' + value } else { b'A' - 10 + value }
-    }
-    let start = out.len();
-    let zeros = id.iter().take_while(|byte| **byte == 0).count();
-    // An id has 16 bytes, so this is nearly always one piece.
-    for (number, piece) in id.get(zeros..).unwrap_or_default().chunks(16).enumerate() {
-        let mut digits = [b'0'; 32];
-        for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(piece) {
-            (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
-        }
-        let first = usize::from(number == 0 && digits.first() == Some(&b'0'));
-        out.extend_from_slice(digits.get(first..2 * piece.len()).unwrap_or_default());
-    }
-    if out.len() == start {
-        out.push(b'0');
-    }
 }

@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::event::escape::escape_into;
-use crate::event::field::write_hex;
 
 /// The name of a field, with what stands around it: `,"name":`. One copy of a constant for each field of each record.
 #[derive(Debug, Clone, Copy)]
@@ -199,4 +198,25 @@ pub fn write_int(out: &mut Vec<u8>, value: i64) {
 /// `true` or `false`.
 pub fn write_bool(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+/// A message id as EMQ prints it (`emqttd_guid:to_hexstr/1`): upper case, without leading zeros.
+pub fn write_hex(id: &[u8], out: &mut Vec<u8>) {
+    const fn digit(value: u8) -> u8 {
+        if value < 10 { b'0' + value } else { b'A' - 10 + value }
+    }
+    let start = out.len();
+    let zeros = id.iter().take_while(|byte| **byte == 0).count();
+    // An id has 16 bytes, so this is nearly always one piece.
+    for (number, piece) in id.get(zeros..).unwrap_or_default().chunks(16).enumerate() {
+        let mut digits = [b'0'; 32];
+        for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(piece) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 0xf));
+        }
+        let first = usize::from(number == 0 && digits.first() == Some(&b'0'));
+        out.extend_from_slice(digits.get(first..2 * piece.len()).unwrap_or_default());
+    }
+    if out.len() == start {
+        out.push(b'0');
+    }
 }
