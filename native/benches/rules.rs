@@ -23,8 +23,8 @@ use common::{TOPIC, open, publish, rules};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use emq_plugin_kafka_nif::event::Event;
 use emq_plugin_kafka_nif::handle::Handle;
-use emq_plugin_kafka_nif::payload_path::{Step, find};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::rules::payload_path::{Step, find};
 
 /// So many records are queued at most.
 const BATCH: u64 = 20_000;

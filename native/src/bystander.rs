@@ -9,7 +9,7 @@ use crate::event::time::now;
 use crate::event::{Event, EventKind};
 use crate::metrics::{DropReason, RuleCounters};
 use crate::pipeline::{Outcome, Publisher, RuleReport};
-use crate::route::matches;
+use crate::rules::route::matches;
 use crate::shared::Shared;
 
 /// The rules that cannot be followed.

@@ -27,8 +27,8 @@ use thiserror::Error;
 use crate::encode::PayloadEncoding;
 use crate::event::EventKind;
 use crate::names::{Key, Naming};
-use crate::rule::{self, Destination, FormatName, OnFailure, PRODUCES, Rule};
-use crate::topic::KafkaTopic;
+use crate::rules::rule::{self, Destination, FormatName, OnFailure, PRODUCES, Rule};
+use crate::rules::topic::KafkaTopic;
 
 pub use listener::ListenAddress;
 pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};

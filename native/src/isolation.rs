@@ -26,8 +26,8 @@ use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
 use crate::produce::Client;
 use crate::reports::{Queue, Report};
+use crate::rules::topic::KafkaTopic;
 use crate::stored::Stored;
-use crate::topic::KafkaTopic;
 use queue::{Bounds, Culprits, TopicQueue};
 
 /// Records of a chunk at most. More would only make a refused batch more expensive.

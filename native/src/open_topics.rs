@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use crate::isolation::Isolation;
 use crate::native_client::NativeClient;
 use crate::native_parts::TopicHandle;
-use crate::topic::KafkaTopic;
+use crate::rules::topic::KafkaTopic;
 
 /// The topics of one client.
 #[derive(Default)]

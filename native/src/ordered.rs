@@ -148,7 +148,7 @@ mod tests {
 
     use crate::config::Settings;
     use crate::produce::Producer;
-    use crate::topic::KafkaTopic;
+    use crate::rules::topic::KafkaTopic;
 
     fn producer_without_kafka() -> (Producer, Arc<TopicHandle>) {
         let settings = Settings::parse([("server", "127.0.0.1:1"), ("spool", "off")]).expect("valid settings");

@@ -16,11 +16,11 @@ use crate::metrics::{DropReason, RuleCounters};
 use crate::native_parts::TopicHandle;
 use crate::produce::OpenError;
 use crate::record::{Identity, fill};
-use crate::route::{Routes, matches};
-use crate::rule::{Destination, OnFailure, Produce, Rule};
+use crate::rules::route::{Routes, matches};
+use crate::rules::rule::{Destination, OnFailure, Produce, Rule};
+use crate::rules::template::Template;
 use crate::shared::Shared;
 use crate::store::{Until, Want};
-use crate::template::Template;
 use crate::waiters::{Caller, Refusal, WaiterId, Waiters};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
@@ -501,7 +501,7 @@ impl Pipeline {
 
 /// The value of a record that has the payload in it is at least as large as that.
 fn least_size(route: &Route, event: &Event<'_>) -> usize {
-    use crate::rule::Format;
+    use crate::rules::rule::Format;
     match (&route.rule.format, event.message()) {
         (_, None) => 0,
         (Format::Template(template), Some(message)) => message.payload.len().saturating_mul(template.whole_payloads()),

@@ -18,7 +18,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use serde_json::json;
 
 use crate::config::Settings;
-use crate::topic::KafkaTopic;
+use crate::rules::topic::KafkaTopic;
 use client::{Client, Seen};
 pub use verdict::{Kind, Problem};
 

@@ -10,8 +10,8 @@ use crate::event::context::Context;
 use crate::event::extra::{Attribute, Extra};
 use crate::event::field::Field;
 use crate::event::json::{Object, name};
-use crate::rule::{Format, Rule};
-use crate::template::MissingField;
+use crate::rules::rule::{Format, Rule};
+use crate::rules::template::MissingField;
 
 /// A header of a record.
 pub type Header<'a> = (Cow<'a, str>, Cow<'a, [u8]>);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::topic::{KafkaTopic, MAX_TOPIC_LENGTH};
+use crate::rules::topic::{KafkaTopic, MAX_TOPIC_LENGTH};
 
 /// Topics made by templates, each looked up in librdkafka once. Reading takes no lock; a new topic copies the table.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{SettingError, Settings};
 use crate::names::Key;
-use crate::rule::{OnFailure, Produce};
+use crate::rules::rule::{OnFailure, Produce};
 
 /// When the hook of a client's `QoS` 1 message returns, and what if that takes too long.
 #[derive(Debug, Clone, PartialEq, Eq)]

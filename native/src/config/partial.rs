@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{FAILURES, RULE, Settings, SpoolMode, one_of_names};
 use crate::event::EventKind;
-use crate::filter::TopicFilter;
-use crate::rule::{FIELDS, FormatName, OnFailure, PRODUCES, Produce, Rule};
+use crate::rules::filter::TopicFilter;
+use crate::rules::rule::{FIELDS, FormatName, OnFailure, PRODUCES, Produce, Rule};
 
 /// The settings that decide what is in a record. What else a record passes on its way to the disk begins with `spool`.
 const OF_RECORDS: [&str; 4] = ["topic", "format", "encode_payload", "topic_max_dynamic"];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rule::{OnFailure, Produce};
+use crate::rules::rule::{OnFailure, Produce};
 
 fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
     match Settings::parse(pairs.iter().copied()) {

@@ -14,7 +14,7 @@ use crate::hand_over::{Record, hand_over};
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
 use crate::reports::{Content, Queue};
-use crate::topic::KafkaTopic;
+use crate::rules::topic::KafkaTopic;
 use crate::words::{Said, Words};
 
 /// How often librdkafka tells the state of its connections.

@@ -2,9 +2,9 @@
 
 use crate::event::EventKind;
 use crate::event::field::Field;
-use crate::filter::TopicFilter;
-use crate::template::Template;
-use crate::topic::KafkaTopic;
+use crate::rules::filter::TopicFilter;
+use crate::rules::template::Template;
+use crate::rules::topic::KafkaTopic;
 use text::{Key, Mode, Text};
 
 mod text;

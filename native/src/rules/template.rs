@@ -17,7 +17,7 @@ use crate::event::escape::escape_into;
 use crate::event::extra::Attribute;
 use crate::event::field::Field;
 use crate::event::json::write_string;
-use crate::payload_path::{Found, Step, find};
+use crate::rules::payload_path::{Found, Step, find};
 
 /// A compiled template.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use super::{Part, Place, Source, TemplateError};
 use crate::event::EventKind;
 use crate::event::extra::Attribute;
 use crate::event::field::Field;
-use crate::payload_path::Step;
+use crate::rules::payload_path::Step;
 
 /// Deeper paths are somebody's mistake.
 const MAX_STEPS: usize = 16;

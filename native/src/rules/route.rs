@@ -2,8 +2,8 @@
 
 use crate::event::EventKind;
 use crate::event::context::Context;
-use crate::rule::{FormatName, Rule};
-use crate::topic::is_sys_topic;
+use crate::rules::rule::{FormatName, Rule};
+use crate::rules::topic::is_sys_topic;
 
 /// The rules of all events.
 #[derive(Debug, Clone, PartialEq)]
