@@ -29,11 +29,11 @@ use std::time::{Duration, Instant};
 use common::{TOPIC, open, publish, rules};
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use emq_kafka_spool::{Batch, Config, Events, Reader, Spool};
-use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::context::Context;
 use emq_plugin_kafka_nif::event::json::write_string;
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::record::encode::{Encoder, PayloadEncoding};
 
 /// What a device sends, a quote in every four bytes. The records of `make bench` are made of it, too.
 const JSON: &str = r#"{"t":21.5,"h":40.1,"id":"s-0001","ok":true,"seq":123456,"x":"ab"}"#;

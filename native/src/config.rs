@@ -24,9 +24,9 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use thiserror::Error;
 
-use crate::encode::PayloadEncoding;
 use crate::event::EventKind;
 use crate::names::{Key, Naming};
+use crate::record::encode::PayloadEncoding;
 use crate::rules::rule::{self, Destination, FormatName, OnFailure, PRODUCES, Rule};
 use crate::rules::topic::KafkaTopic;
 

@@ -10,8 +10,8 @@ use crate::hand_over::{Record, Refused, cost};
 use crate::metrics::{DropReason, Home, OTHER};
 use crate::native_parts::TopicHandle;
 use crate::produce::Client;
+use crate::record::stored::Stored;
 use crate::shared::Origin;
-use crate::stored::Stored;
 use crate::waiters::WaiterId;
 
 /// What headers and key of a copy may take beside a value that is cut to the client's `message.max.bytes`.

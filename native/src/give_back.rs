@@ -9,9 +9,9 @@ use crate::delivery::error_name;
 use crate::hand_over::{Refused, cost};
 use crate::key_order::Waiting;
 use crate::produce::Client;
+use crate::record::stored::Stored;
 use crate::reports::Report;
 use crate::shared::Origin;
-use crate::stored::Stored;
 use crate::waiters::WaiterId;
 
 /// A record that librdkafka gave back undelivered, to be produced by another producer.

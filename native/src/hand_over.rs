@@ -10,8 +10,8 @@ use crate::delivery::error_name;
 use crate::metrics::DropReason;
 use crate::native_client::NativeClient;
 use crate::native_parts::{NativeHeaders, TopicHandle};
-use crate::record::Header;
-use crate::stored::Stored;
+use crate::record::fill::Header;
+use crate::record::stored::Stored;
 
 /// What librdkafka holds of its own for each queued message, measured; it counts payloads only.
 const MESSAGE_OVERHEAD: usize = 250;

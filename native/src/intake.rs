@@ -16,10 +16,10 @@ use crate::give_back::Returned;
 use crate::hand_over::{Record, Refused};
 use crate::metrics::{DropReason, Home};
 use crate::produce::Producer;
+use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
 use crate::shared::{Origin, Shared};
 use crate::store::{Store, Until, Want};
-use crate::stored::Stored;
 
 /// What is wanted of a record.
 #[derive(Debug, Clone, Copy, Default)]

@@ -25,9 +25,9 @@ use crate::key_order::Waiting;
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
 use crate::produce::Client;
+use crate::record::stored::Stored;
 use crate::reports::{Queue, Report};
 use crate::rules::topic::KafkaTopic;
-use crate::stored::Stored;
 use queue::{Bounds, Culprits, TopicQueue};
 
 /// Records of a chunk at most. More would only make a refused batch more expensive.

@@ -28,7 +28,6 @@ pub mod certificates;
 pub mod config;
 pub mod dead_letter;
 pub mod delivery;
-pub mod encode;
 pub mod event;
 pub mod exporter;
 #[cfg(feature = "nif")]
@@ -62,7 +61,6 @@ pub mod rules;
 pub mod shared;
 pub mod statistics;
 pub mod store;
-pub mod stored;
 pub mod striped;
 pub mod suspects;
 #[cfg(feature = "nif")]

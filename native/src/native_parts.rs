@@ -12,7 +12,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::key_order::KeyOrder;
 use crate::native_client::NativeClient;
-use crate::record::Header;
+use crate::record::fill::Header;
 use crate::rules::topic::KafkaTopic;
 
 /// A topic handle of librdkafka, given back when dropped, and what its client knows of the topic.

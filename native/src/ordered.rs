@@ -8,8 +8,8 @@ use crate::hand_over::{Record, Refused, hand_over, refused};
 use crate::key_order::{Pass, Slot, Waiting};
 use crate::native_parts::TopicHandle;
 use crate::produce::Client;
+use crate::record::stored::Stored;
 use crate::shared::{Number, Origin};
-use crate::stored::Stored;
 
 /// Whether what waits behind the first record of its key may be sent.
 #[derive(Debug, Default, PartialEq, Eq)]

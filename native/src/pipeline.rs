@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::encode::Encoder;
 use crate::event::context::Context;
 use crate::event::time::now;
 use crate::event::{Event, EventKind, Reading};
@@ -15,7 +14,8 @@ use crate::intake::{Intake, Terms};
 use crate::metrics::{DropReason, RuleCounters};
 use crate::native_parts::TopicHandle;
 use crate::produce::OpenError;
-use crate::record::{Identity, fill};
+use crate::record::encode::Encoder;
+use crate::record::fill::{Identity, fill};
 use crate::rules::route::{Routes, matches};
 use crate::rules::rule::{Destination, OnFailure, Produce, Rule};
 use crate::rules::template::Template;

@@ -15,10 +15,10 @@ use crate::hand_over::{Record, Refused, cost};
 use crate::metrics::DropReason;
 use crate::native_parts::TopicHandle;
 use crate::produce::{Client, OpenError};
+use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
 use crate::shared::Origin;
 use crate::store::Store;
-use crate::stored::Stored;
 
 /// How long it sleeps at most before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(50);

@@ -13,7 +13,7 @@ use rdkafka::bindings as rd;
 use rdkafka::error::{IsError as _, RDKafkaErrorCode};
 
 use crate::native_client::NativeClient;
-use crate::record::Header;
+use crate::record::fill::Header;
 use crate::shared::Number;
 
 /// The queue of a client's events.

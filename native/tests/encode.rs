@@ -2,11 +2,11 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use base64::Engine as _;
-use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::context::Context;
 use emq_plugin_kafka_nif::event::{
     Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription,
 };
+use emq_plugin_kafka_nif::record::encode::{Encoder, PayloadEncoding};
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_700_000_000_000;

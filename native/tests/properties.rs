@@ -5,13 +5,13 @@
 mod events;
 
 use base64::Engine as _;
-use emq_plugin_kafka_nif::encode::{Encoder, PayloadEncoding};
 use emq_plugin_kafka_nif::event::context::Context;
 use emq_plugin_kafka_nif::event::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::event::json;
 use emq_plugin_kafka_nif::event::levels::Levels;
 use emq_plugin_kafka_nif::event::{EventKind, OptionValue};
-use emq_plugin_kafka_nif::record::{Identity, fill};
+use emq_plugin_kafka_nif::record::encode::{Encoder, PayloadEncoding};
+use emq_plugin_kafka_nif::record::fill::{Identity, fill};
 use emq_plugin_kafka_nif::rules::filter::TopicFilter;
 use emq_plugin_kafka_nif::rules::payload_path::{Found, Step, find};
 use emq_plugin_kafka_nif::rules::rule::{FormatName, Rule};

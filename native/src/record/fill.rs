@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::encode::Encoder;
 use crate::event::EventKind;
 use crate::event::Value;
 use crate::event::context::Context;
 use crate::event::extra::{Attribute, Extra};
 use crate::event::field::Field;
 use crate::event::json::{Object, name};
+use crate::record::encode::Encoder;
 use crate::rules::rule::{Format, Rule};
 use crate::rules::template::MissingField;
 

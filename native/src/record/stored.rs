@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::record::Header;
+use crate::record::fill::Header;
 
 /// The version of this layout, a record's first byte.
 const VERSION: u8 = 1;
