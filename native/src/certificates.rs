@@ -12,7 +12,7 @@ use openssl::x509::{X509, X509NameRef, X509Ref, X509VerifyResult};
 use rdkafka::bindings::{rd_kafka_conf_res_t, rd_kafka_conf_set_ssl_cert_verify_cb, rd_kafka_t};
 use rdkafka::config::NativeClientConfig;
 
-use crate::names::Key;
+use crate::config::names::Key;
 
 /// OpenSSL's word for a certificate that is in order.
 const X509_V_OK: c_int = 0;

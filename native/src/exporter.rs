@@ -17,7 +17,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::config::ListenAddress;
-use crate::names::Key;
+use crate::config::names::Key;
 use crate::view::View;
 
 /// Whether Prometheus finds the metrics, and where.

@@ -38,11 +38,9 @@ pub mod hand_over;
 pub mod handle;
 pub mod intake;
 pub mod isolation;
-pub mod kept;
 pub mod key_order;
 pub mod malloc;
 pub mod metrics;
-pub mod names;
 pub mod native_client;
 pub mod native_parts;
 #[cfg(feature = "nif")]

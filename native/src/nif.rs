@@ -13,10 +13,10 @@ use rustler::{Atom, Binary, Encoder, Env, ListIterator, LocalPid, NifResult, Own
 
 use crate::atoms;
 use crate::config::Settings;
+use crate::config::names::{Key, Naming};
 use crate::event::Event;
 use crate::handle::{Closed, Handle, ReloadError, Status};
 use crate::metrics::DropReason;
-use crate::names::{Key, Naming};
 use crate::notices::Level;
 use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};

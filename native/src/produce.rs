@@ -14,13 +14,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
 use crate::config::Settings;
+use crate::config::names::Key;
 use crate::dead_letter::DeadLetters;
 use crate::delivery;
 use crate::give_back::Returned;
 use crate::hand_over::{Record, Refused};
 use crate::isolation::Isolation;
 use crate::malloc;
-use crate::names::Key;
 use crate::native_client::{self, NativeClient};
 use crate::native_parts::TopicHandle;
 use crate::open_topics::OpenTopics;

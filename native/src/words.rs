@@ -2,7 +2,7 @@
 //! which setting to change. Every other line stays as it is.
 
 use crate::config::Settings;
-use crate::names::Key;
+use crate::config::names::Key;
 
 fn not_shown() -> String {
     format!(

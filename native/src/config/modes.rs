@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{SettingError, Settings};
-use crate::names::Key;
+use crate::config::names::Key;
 use crate::rules::rule::{OnFailure, Produce};
 
 /// When the hook of a client's `QoS` 1 message returns, and what if that takes too long.

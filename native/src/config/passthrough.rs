@@ -4,7 +4,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::security::HIDDEN;
-use crate::names::Key;
+use crate::config::names::Key;
 
 /// Properties that may not be set, by prefix or whole name, and why. A configuration can be changed over the broker's
 /// REST interface: what loads or runs code must not be reachable from there. What breaks the accounting is refused too.

@@ -5,7 +5,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
 use super::files;
-use crate::names::Key;
+use crate::config::names::Key;
 
 /// The certificates of a file, of which there is one at least.
 pub fn certificates(path: &str) -> Result<Vec<X509>, String> {

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::security::{Protocol, SecuritySettings};
 use super::{SettingError, Settings};
-use crate::names::Key;
+use crate::config::names::Key;
 
 /// Kafka's own default.
 const DEFAULT_PORT: u16 = 9092;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::{Handle, Lifecycle, Open};
 use crate::bystander::Bystander;
+use crate::config::names::Key;
 use crate::config::{Partial, Settings, SpoolMode};
 use crate::intake::Intake;
 use crate::metrics::{DropReason, Home};
-use crate::names::Key;
 use crate::pipeline::Pipeline;
 use crate::produce::{OpenError, Producer};
 use crate::replay::Replay;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use super::verdict::{Kind, Problem};
-use crate::names::Key;
+use crate::config::names::Key;
 
 /// The addresses of `host:port`, of the family that librdkafka is to use. By `getaddrinfo`, as librdkafka does.
 pub fn resolve(server: &str, family: Option<&str>) -> Result<Vec<SocketAddr>, Problem> {

@@ -5,8 +5,8 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 use super::Step;
 use super::client::Seen;
 use super::reach::dns_advice;
+use crate::config::names::{Key, Naming};
 use crate::delivery::error_name;
-use crate::names::{Key, Naming};
 
 /// Where it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

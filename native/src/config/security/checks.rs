@@ -5,8 +5,8 @@ use super::{
     PROTOCOL, Protocol, USERNAME,
 };
 use crate::config::files::{self, Readers};
+use crate::config::names::Key;
 use crate::config::{SettingError, Settings};
-use crate::names::Key;
 
 impl Settings {
     /// Reads the files that the security settings name, and says what cannot work.

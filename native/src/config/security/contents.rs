@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{CA, CERTIFICATE, KEY, KEY_PASSWORD};
+use crate::config::names::Key;
 use crate::config::pem;
 use crate::config::{SettingError, Settings};
-use crate::names::Key;
 
 impl Settings {
     /// What of certificates and key cannot be used. The files are there.

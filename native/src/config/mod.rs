@@ -5,8 +5,10 @@
 
 mod files;
 mod fingerprint;
+pub mod kept;
 mod listener;
 mod modes;
+pub mod names;
 mod partial;
 mod passthrough;
 mod pem;
@@ -24,8 +26,8 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use thiserror::Error;
 
+use crate::config::names::{Key, Naming};
 use crate::event::EventKind;
-use crate::names::{Key, Naming};
 use crate::record::encode::PayloadEncoding;
 use crate::rules::rule::{self, Destination, FormatName, OnFailure, PRODUCES, Rule};
 use crate::rules::topic::KafkaTopic;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use crate::config::names::Key;
 use crate::config::{Settings, without_secrets};
-use crate::names::Key;
 
 /// The file's format. A plugin that knows a later one reads all earlier ones.
 const FORMAT: u32 = 1;
