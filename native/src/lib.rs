@@ -59,7 +59,6 @@ pub mod rules;
 pub mod shared;
 pub mod statistics;
 pub mod store;
-pub mod striped;
 pub mod suspects;
 #[cfg(feature = "nif")]
 mod terms;

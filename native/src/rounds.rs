@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::striped::Striped;
+use crate::metrics::striped::Striped;
 
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

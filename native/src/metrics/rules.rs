@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::event::EventKind;
-use crate::striped::Striped;
+use crate::metrics::striped::Striped;
 
 /// The counters of one rule. Every scheduler counts here, each on a cache line of its own.
 #[derive(Debug, Default)]

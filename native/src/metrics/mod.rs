@@ -9,13 +9,14 @@
 mod latency;
 mod reason;
 mod rules;
+pub mod striped;
 mod topics;
 mod unseen;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::striped::{STRIPES, stripe};
+use crate::metrics::striped::{STRIPES, stripe};
 
 pub use latency::{BOUNDS_MS, Latencies, Latency};
 pub use reason::DropReason;
