@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::account::shared::Shared;
 use crate::config::Wanted;
 use crate::event::context::Context;
 use crate::event::time::now;
@@ -10,7 +11,6 @@ use crate::event::{Event, EventKind};
 use crate::metrics::{DropReason, RuleCounters};
 use crate::pipeline::{Outcome, Publisher, RuleReport};
 use crate::rules::route::matches;
-use crate::shared::Shared;
 
 /// The rules that cannot be followed.
 pub struct Bystander {

@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::account::shared::Origin;
+use crate::account::waiters::WaiterId;
 use crate::hand_over::{Record, Refused, cost};
 use crate::metrics::{DropReason, Home, OTHER};
 use crate::native_parts::TopicHandle;
 use crate::produce::Client;
 use crate::record::stored::Stored;
-use crate::shared::Origin;
-use crate::waiters::WaiterId;
 
 /// What headers and key of a copy may take beside a value that is cut to the client's `message.max.bytes`.
 const CUT_MARGIN: usize = 8192;

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::account::notices::Level;
+use crate::account::rounds::Round;
+use crate::account::shared::Origin;
+use crate::account::waiters::WaiterId;
 use crate::blame::{Blame, blame};
 use crate::event::time::now;
 use crate::hand_over::cost;
 use crate::key_order::Slot;
 use crate::metrics::{Home, Latencies};
-use crate::notices::Level;
 use crate::produce::Client;
 use crate::reports::{Content, Event, Report, Reports};
-use crate::rounds::Round;
-use crate::shared::Origin;
-use crate::waiters::WaiterId;
 use crate::words::Said;
 
 /// How long the thread sleeps at most while nothing is reported: so late, at worst, is a caller told of room that the spool got

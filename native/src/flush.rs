@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::account::rounds::Round;
 use crate::pipeline::Pipeline;
-use crate::rounds::Round;
 use crate::store::{Mark, Store};
 
 /// How long one look lasts at most.

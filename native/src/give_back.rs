@@ -4,6 +4,8 @@ use std::sync::PoisonError;
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::account::shared::Origin;
+use crate::account::waiters::WaiterId;
 use crate::dead_letter::Verdict;
 use crate::delivery::error_name;
 use crate::hand_over::{Refused, cost};
@@ -11,8 +13,6 @@ use crate::key_order::Waiting;
 use crate::produce::Client;
 use crate::record::stored::Stored;
 use crate::reports::Report;
-use crate::shared::Origin;
-use crate::waiters::WaiterId;
 
 /// A record that librdkafka gave back undelivered, to be produced by another producer.
 #[derive(Debug)]

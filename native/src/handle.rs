@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use emq_kafka_spool::Stats;
 
+use crate::account::notices::Notices;
+use crate::account::shared::Shared;
+use crate::account::waiters::WaiterId;
 use crate::bystander::Bystander;
 use crate::config::Settings;
 use crate::event::{Event, EventKind};
 use crate::exporter::{Exporter, Listening};
 use crate::flush::{Flush, FlushError};
 use crate::metrics::{DropReason, Metrics};
-use crate::notices::Notices;
 use crate::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
 use crate::replay::Replay;
-use crate::shared::Shared;
 use crate::statistics::Statistics;
 use crate::store::Store;
 use crate::view::{Gate, View};
-use crate::waiters::WaiterId;
 
 pub use lifecycle::{Closed, Degraded, ReloadError};
 

@@ -12,13 +12,13 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::account::shared::{Origin, Shared};
 use crate::give_back::Returned;
 use crate::hand_over::{Record, Refused};
 use crate::metrics::{DropReason, Home};
 use crate::produce::Producer;
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
-use crate::shared::{Origin, Shared};
 use crate::store::{Store, Until, Want};
 
 /// What is wanted of a record.

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::shared::Number;
+use crate::account::shared::Number;
 
 const SLOTS: u32 = 1024;
 const WORDS: usize = (SLOTS / u64::BITS) as usize;

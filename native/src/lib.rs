@@ -19,10 +19,10 @@
 //! Only `nif`, `terms` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
 //! links only inside a VM: everything else is tested by plain `cargo test`.
 
+pub mod account;
 #[cfg(feature = "nif")]
 mod atoms;
 pub mod blame;
-pub mod budget;
 pub mod bystander;
 pub mod certificates;
 pub mod config;
@@ -45,7 +45,6 @@ pub mod native_client;
 pub mod native_parts;
 #[cfg(feature = "nif")]
 mod nif;
-pub mod notices;
 pub mod open_topics;
 pub mod ordered;
 pub mod pipeline;
@@ -54,15 +53,11 @@ pub mod produce;
 pub mod record;
 pub mod replay;
 pub mod reports;
-pub mod rounds;
 pub mod rules;
-pub mod shared;
 pub mod statistics;
 pub mod store;
-pub mod suspects;
 #[cfg(feature = "nif")]
 mod terms;
 pub mod topics;
 pub mod view;
-pub mod waiters;
 pub mod words;

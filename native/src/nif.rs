@@ -11,16 +11,16 @@ use emq_kafka_spool::State;
 use once_cell::sync::Lazy;
 use rustler::{Atom, Binary, Encoder, Env, ListIterator, LocalPid, NifResult, OwnedEnv, Term};
 
+use crate::account::notices::Level;
+use crate::account::waiters::{Answer, Caller, WaiterId};
 use crate::atoms;
 use crate::config::Settings;
 use crate::config::names::{Key, Naming};
 use crate::event::Event;
 use crate::handle::{Closed, Handle, ReloadError, Status};
 use crate::metrics::DropReason;
-use crate::notices::Level;
 use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};
-use crate::waiters::{Answer, Caller, WaiterId};
 
 mod build;
 mod init;

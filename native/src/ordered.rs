@@ -4,12 +4,12 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
+use crate::account::shared::{Number, Origin};
 use crate::hand_over::{Record, Refused, hand_over, refused};
 use crate::key_order::{Pass, Slot, Waiting};
 use crate::native_parts::TopicHandle;
 use crate::produce::Client;
 use crate::record::stored::Stored;
-use crate::shared::{Number, Origin};
 
 /// Whether what waits behind the first record of its key may be sent.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::account::shared::Shared;
+use crate::account::waiters::{Caller, Refusal, WaiterId, Waiters};
 use crate::config::Settings;
 use crate::event::context::Context;
 use crate::event::time::now;
@@ -19,9 +21,7 @@ use crate::record::fill::{Identity, fill};
 use crate::rules::route::{Routes, matches};
 use crate::rules::rule::{Destination, OnFailure, Produce, Rule};
 use crate::rules::template::Template;
-use crate::shared::Shared;
 use crate::store::{Until, Want};
-use crate::waiters::{Caller, Refusal, WaiterId, Waiters};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
 const KEPT_BUFFERS: usize = 1 << 20;

@@ -13,6 +13,9 @@ use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge, rd_kafka_resp_err_t};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use thiserror::Error;
 
+use crate::account::rounds::Rounds;
+use crate::account::shared::{Origin, Shared};
+use crate::account::waiters::WaiterId;
 use crate::config::Settings;
 use crate::config::names::Key;
 use crate::dead_letter::DeadLetters;
@@ -26,13 +29,10 @@ use crate::native_parts::TopicHandle;
 use crate::open_topics::OpenTopics;
 use crate::ordered::{Following, Stalled};
 use crate::reports::Queue;
-use crate::rounds::Rounds;
 use crate::rules::topic::{KafkaTopic, TopicError};
-use crate::shared::{Origin, Shared};
 use crate::statistics::Latest;
 use crate::store::Store;
 use crate::topics::DynamicTopics;
-use crate::waiters::WaiterId;
 use crate::words::Words;
 
 /// librdkafka's flags for a purge: records in queues, records in flight.

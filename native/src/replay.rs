@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use emq_kafka_spool::{Batch, Reader};
 
+use crate::account::shared::Origin;
 use crate::dead_letter::Verdict;
 use crate::hand_over::{Record, Refused, cost};
 use crate::metrics::DropReason;
@@ -17,7 +18,6 @@ use crate::native_parts::TopicHandle;
 use crate::produce::{Client, OpenError};
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
-use crate::shared::Origin;
 use crate::store::Store;
 
 /// How long it sleeps at most before it looks whether it should stop.

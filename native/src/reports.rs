@@ -12,9 +12,9 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 use rdkafka::error::{IsError as _, RDKafkaErrorCode};
 
+use crate::account::shared::Number;
 use crate::native_client::NativeClient;
 use crate::record::fill::Header;
-use crate::shared::Number;
 
 /// The queue of a client's events.
 #[derive(Debug)]

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, State, Stats};
 
+use crate::account::shared::{Origin, Shared};
+use crate::account::waiters::WaiterId;
 use crate::config::{Settings, SpoolSettings};
 use crate::give_back::Returned;
 use crate::metrics::{DropReason, Home};
 use crate::produce::OpenError;
-use crate::shared::{Origin, Shared};
-use crate::waiters::WaiterId;
 
 /// Orders of records count from zero in each life of the VM; above them stands the number of the life.
 const LIFE_SHIFT: u32 = 44;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use emq_kafka_spool::Stats;
 
+use crate::account::shared::Shared;
 use crate::bystander::Bystander;
 use crate::config::Settings;
 use crate::pipeline::{Pipeline, RuleReport};
-use crate::shared::Shared;
 use crate::statistics::Statistics;
 use crate::store::Room;
 

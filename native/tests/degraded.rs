@@ -7,12 +7,12 @@ use common::{
     DEADLINE, Mailbox, TempDir, assert_adds_up, cluster, consume, dropped, numbers_of, publish, publish_numbers,
     publish_to, settings, submit, wait_for,
 };
+use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::EventKind;
 use emq_plugin_kafka_nif::handle::{Degraded, Handle, Status};
 use emq_plugin_kafka_nif::metrics::DropReason;
 use emq_plugin_kafka_nif::pipeline::Outcome;
-use emq_plugin_kafka_nif::waiters::Answer;
 
 fn spool(dir: &TempDir) -> Vec<(&str, &str)> {
     vec![

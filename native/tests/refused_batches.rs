@@ -10,12 +10,12 @@ use common::{
     Cluster, DEADLINE, Mailbox, TempDir, cluster, consume, nobody, numbers_of, publish, publish_numbers, publish_to,
     settings, submit, wait_for,
 };
+use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::blame::TABLE;
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::delivery::error_name;
 use emq_plugin_kafka_nif::handle::{Handle, Status};
 use emq_plugin_kafka_nif::pipeline::Outcome;
-use emq_plugin_kafka_nif::waiters::Answer;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const INVALID: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;

@@ -230,7 +230,7 @@ impl TopicQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::Number;
+    use crate::account::shared::Number;
 
     const MOST: Bounds = Bounds { records: 100, bytes: 10_000 };
 

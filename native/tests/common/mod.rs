@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use emq_plugin_kafka_nif::account::waiters::{Answer, Caller};
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::handle::Handle;
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
-use emq_plugin_kafka_nif::waiters::{Answer, Caller};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};

@@ -3,13 +3,13 @@
 
 use std::sync::atomic::AtomicBool;
 
-use crate::budget::Budget;
+use crate::account::budget::Budget;
+use crate::account::notices::Notices;
+use crate::account::rounds::Round;
+use crate::account::suspects::Suspects;
+use crate::account::waiters::{Tickets, Waiters};
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::notices::Notices;
-use crate::rounds::Round;
-use crate::suspects::Suspects;
-use crate::waiters::{Tickets, Waiters};
 
 /// Shared by everything that handles records.
 pub struct Shared {
