@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::account::rounds::Round;
 use crate::pipeline::Pipeline;
-use crate::store::{Mark, Store};
+use crate::spool::store::{Mark, Store};
 
 /// How long one look lasts at most.
 const LOOK: Duration = Duration::from_millis(50);

@@ -24,8 +24,8 @@ use crate::flush::{Flush, FlushError};
 use crate::metrics::{DropReason, Metrics};
 use crate::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
 use crate::replay::Replay;
+use crate::spool::store::Store;
 use crate::statistics::Statistics;
-use crate::store::Store;
 use crate::view::{Gate, View};
 
 pub use lifecycle::{Closed, Degraded, ReloadError};

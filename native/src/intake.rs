@@ -19,7 +19,7 @@ use crate::metrics::{DropReason, Home};
 use crate::produce::Producer;
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
-use crate::store::{Store, Until, Want};
+use crate::spool::store::{Store, Until, Want};
 
 /// What is wanted of a record.
 #[derive(Debug, Clone, Copy, Default)]

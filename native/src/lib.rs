@@ -54,8 +54,8 @@ pub mod record;
 pub mod replay;
 pub mod reports;
 pub mod rules;
+pub mod spool;
 pub mod statistics;
-pub mod store;
 #[cfg(feature = "nif")]
 mod terms;
 pub mod topics;

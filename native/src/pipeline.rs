@@ -21,7 +21,7 @@ use crate::record::fill::{Identity, fill};
 use crate::rules::route::{Routes, matches};
 use crate::rules::rule::{Destination, OnFailure, Produce, Rule};
 use crate::rules::template::Template;
-use crate::store::{Until, Want};
+use crate::spool::store::{Until, Want};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
 const KEPT_BUFFERS: usize = 1 << 20;

@@ -30,8 +30,8 @@ use crate::open_topics::OpenTopics;
 use crate::ordered::{Following, Stalled};
 use crate::reports::Queue;
 use crate::rules::topic::{KafkaTopic, TopicError};
+use crate::spool::store::Store;
 use crate::statistics::Latest;
-use crate::store::Store;
 use crate::topics::DynamicTopics;
 use crate::words::Words;
 

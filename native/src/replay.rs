@@ -18,7 +18,7 @@ use crate::native_parts::TopicHandle;
 use crate::produce::{Client, OpenError};
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
-use crate::store::Store;
+use crate::spool::store::Store;
 
 /// How long it sleeps at most before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(50);

@@ -10,8 +10,8 @@ use crate::account::shared::Shared;
 use crate::bystander::Bystander;
 use crate::config::Settings;
 use crate::pipeline::{Pipeline, RuleReport};
+use crate::spool::store::Room;
 use crate::statistics::Statistics;
-use crate::store::Room;
 
 /// What callers enter: exchanged when nobody of those who are inside may see what comes.
 pub struct Gate(pub Arc<Pipeline>);

@@ -16,7 +16,7 @@ use crate::metrics::{DropReason, Home};
 use crate::pipeline::Pipeline;
 use crate::produce::{OpenError, Producer};
 use crate::replay::Replay;
-use crate::store::Store;
+use crate::spool::store::Store;
 use crate::view::Gate;
 
 /// How long a change waits for calls that still use the old pipeline. Each takes microseconds.

@@ -11,7 +11,7 @@ use super::{HANDLE, apart, parse_settings};
 use crate::atoms;
 use crate::flush::FlushError;
 use crate::probe::{self, Delivered, Problem};
-use crate::store::Room;
+use crate::spool::store::Room;
 
 /// Sends one record by a client of its own: `{ok, Report}`, whatever the report says, or `{error, [Problem]}` for settings that
 /// cannot be used. An empty topic is the configured one.

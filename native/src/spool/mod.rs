@@ -1,0 +1,3 @@
+//! The plugin's use of the crate `emq_kafka_spool`.
+
+pub mod store;
