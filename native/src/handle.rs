@@ -21,11 +21,11 @@ use crate::config::Settings;
 use crate::event::{Event, EventKind};
 use crate::exporter::{Exporter, Listening};
 use crate::flush::{Flush, FlushError};
+use crate::kafka::statistics::Statistics;
 use crate::metrics::{DropReason, Metrics};
 use crate::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
 use crate::replay::Replay;
 use crate::spool::store::Store;
-use crate::statistics::Statistics;
 use crate::view::{Gate, View};
 
 pub use lifecycle::{Closed, Degraded, ReloadError};

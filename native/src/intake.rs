@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::account::shared::{Origin, Shared};
-use crate::give_back::Returned;
-use crate::hand_over::{Record, Refused};
+use crate::kafka::give_back::Returned;
+use crate::kafka::produce::{Record, Refused};
+use crate::kafka::producer::Producer;
 use crate::metrics::{DropReason, Home};
-use crate::produce::Producer;
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
 use crate::spool::store::{Store, Until, Want};

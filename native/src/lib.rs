@@ -22,42 +22,25 @@
 pub mod account;
 #[cfg(feature = "nif")]
 mod atoms;
-pub mod blame;
 pub mod bystander;
-pub mod certificates;
 pub mod config;
-pub mod dead_letter;
-pub mod delivery;
 pub mod event;
 pub mod exporter;
 #[cfg(feature = "nif")]
 mod fields;
 pub mod flush;
-pub mod give_back;
-pub mod hand_over;
 pub mod handle;
 pub mod intake;
-pub mod isolation;
-pub mod key_order;
-pub mod malloc;
+pub mod kafka;
 pub mod metrics;
-pub mod native_client;
-pub mod native_parts;
 #[cfg(feature = "nif")]
 mod nif;
-pub mod open_topics;
-pub mod ordered;
 pub mod pipeline;
 pub mod probe;
-pub mod produce;
 pub mod record;
 pub mod replay;
-pub mod reports;
 pub mod rules;
 pub mod spool;
-pub mod statistics;
 #[cfg(feature = "nif")]
 mod terms;
-pub mod topics;
 pub mod view;
-pub mod words;

@@ -11,11 +11,11 @@ use std::time::Duration;
 use emq_kafka_spool::{Batch, Reader};
 
 use crate::account::shared::Origin;
-use crate::dead_letter::Verdict;
-use crate::hand_over::{Record, Refused, cost};
+use crate::kafka::dead_letter::Verdict;
+use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::produce::{Record, Refused, cost};
+use crate::kafka::producer::{Client, OpenError};
 use crate::metrics::DropReason;
-use crate::native_parts::TopicHandle;
-use crate::produce::{Client, OpenError};
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
 use crate::spool::store::Store;

@@ -9,9 +9,9 @@ use emq_kafka_spool::Stats;
 use crate::account::shared::Shared;
 use crate::bystander::Bystander;
 use crate::config::Settings;
+use crate::kafka::statistics::Statistics;
 use crate::pipeline::{Pipeline, RuleReport};
 use crate::spool::store::Room;
-use crate::statistics::Statistics;
 
 /// What callers enter: exchanged when nobody of those who are inside may see what comes.
 pub struct Gate(pub Arc<Pipeline>);

@@ -1,7 +1,7 @@
 //! What glibc's allocator does with a batch, in a process of its own: the setting is the whole process's.
 #![cfg(target_env = "gnu")]
 
-use emq_plugin_kafka_nif::malloc::keep_batches;
+use emq_plugin_kafka_nif::kafka::malloc::keep_batches;
 
 /// As librdkafka allocates for a batch.
 const BATCH: usize = 1 << 20;

@@ -11,10 +11,10 @@ use common::{
     settings, submit, wait_for,
 };
 use emq_plugin_kafka_nif::account::waiters::Answer;
-use emq_plugin_kafka_nif::blame::TABLE;
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::delivery::error_name;
 use emq_plugin_kafka_nif::handle::{Handle, Status};
+use emq_plugin_kafka_nif::kafka::delivery::error_name;
+use emq_plugin_kafka_nif::kafka::errors::TABLE;
 use emq_plugin_kafka_nif::pipeline::Outcome;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 

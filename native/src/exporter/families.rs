@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use emq_kafka_spool::State;
 
 use super::text::Families;
-use crate::blame::USUAL;
-use crate::delivery::error_name;
+use crate::kafka::delivery::error_name;
+use crate::kafka::errors::USUAL;
+use crate::kafka::statistics::{Broker, Statistics};
 use crate::metrics::{DropReason, Snapshot};
-use crate::statistics::{Broker, Statistics};
 use crate::view::View;
 
 const MILLISECONDS: f64 = 1e3;

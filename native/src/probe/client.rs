@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::{Broker, MARK};
 use crate::config::Settings;
-use crate::hand_over::{Record, hand_over};
-use crate::native_client::{self, NativeClient};
-use crate::native_parts::TopicHandle;
-use crate::reports::{Content, Queue};
+use crate::kafka::log_words::{Said, Words};
+use crate::kafka::native_client::{self, NativeClient};
+use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::produce::{Record, hand_over};
+use crate::kafka::reports::{Content, Queue};
 use crate::rules::topic::KafkaTopic;
-use crate::words::{Said, Words};
 
 /// How often librdkafka tells the state of its connections.
 const STATISTICS_MS: u64 = 100;

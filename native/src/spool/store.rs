@@ -15,9 +15,9 @@ use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, Stat
 use crate::account::shared::{Origin, Shared};
 use crate::account::waiters::WaiterId;
 use crate::config::{Settings, SpoolSettings};
-use crate::give_back::Returned;
+use crate::kafka::give_back::Returned;
+use crate::kafka::producer::OpenError;
 use crate::metrics::{DropReason, Home};
-use crate::produce::OpenError;
 
 /// Orders of records count from zero in each life of the VM; above them stands the number of the life.
 const LIFE_SHIFT: u32 = 44;

@@ -10,8 +10,8 @@ use rdkafka::bindings::{
 };
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::key_order::KeyOrder;
-use crate::native_client::NativeClient;
+use crate::kafka::key_order::KeyOrder;
+use crate::kafka::native_client::NativeClient;
 use crate::record::fill::Header;
 use crate::rules::topic::KafkaTopic;
 

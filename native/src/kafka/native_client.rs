@@ -6,7 +6,7 @@ use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaType;
 
-use crate::certificates;
+use crate::kafka::certificates;
 
 /// librdkafka's client. Destroyed when dropped: what it still holds of records is lost then.
 pub type NativeClient = Client<DefaultClientContext>;

@@ -17,16 +17,16 @@ use rdkafka::ClientConfig;
 use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use crate::blame::{Blame, blame};
 use crate::config::Settings;
-use crate::delivery;
-use crate::hand_over::{Record, Refused, hand_over, refused};
-use crate::key_order::Waiting;
-use crate::native_client::{self, NativeClient};
-use crate::native_parts::TopicHandle;
-use crate::produce::Client;
+use crate::kafka::delivery;
+use crate::kafka::errors::{Blame, blame};
+use crate::kafka::key_order::Waiting;
+use crate::kafka::native_client::{self, NativeClient};
+use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::produce::{Record, Refused, hand_over, refused};
+use crate::kafka::producer::Client;
+use crate::kafka::reports::{Queue, Report};
 use crate::record::stored::Stored;
-use crate::reports::{Queue, Report};
 use crate::rules::topic::KafkaTopic;
 use queue::{Bounds, Culprits, TopicQueue};
 

@@ -5,11 +5,11 @@ use std::ffi::c_void;
 use rdkafka::bindings::{RD_KAFKA_MSG_F_COPY, rd_kafka_producev, rd_kafka_resp_err_t, rd_kafka_vtype_t};
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::dead_letter::Verdict;
-use crate::delivery::error_name;
+use crate::kafka::dead_letter::Verdict;
+use crate::kafka::delivery::error_name;
+use crate::kafka::native_client::NativeClient;
+use crate::kafka::native_parts::{NativeHeaders, TopicHandle};
 use crate::metrics::DropReason;
-use crate::native_client::NativeClient;
-use crate::native_parts::{NativeHeaders, TopicHandle};
 use crate::record::fill::Header;
 use crate::record::stored::Stored;
 

@@ -13,7 +13,7 @@ use rdkafka::bindings as rd;
 use rdkafka::error::{IsError as _, RDKafkaErrorCode};
 
 use crate::account::shared::Number;
-use crate::native_client::NativeClient;
+use crate::kafka::native_client::NativeClient;
 use crate::record::fill::Header;
 
 /// The queue of a client's events.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::key_order::Waiting;
+use crate::kafka::key_order::Waiting;
 
 /// The first chunk of a topic is one record: librdkafka does not know the topic's partitions yet.
 const FIRST: usize = 1;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::isolation::Isolation;
-use crate::native_client::NativeClient;
-use crate::native_parts::TopicHandle;
+use crate::kafka::isolation::Isolation;
+use crate::kafka::native_client::NativeClient;
+use crate::kafka::native_parts::TopicHandle;
 use crate::rules::topic::KafkaTopic;
 
 /// The topics of one client.

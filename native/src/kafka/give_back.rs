@@ -6,13 +6,13 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use crate::account::shared::Origin;
 use crate::account::waiters::WaiterId;
-use crate::dead_letter::Verdict;
-use crate::delivery::error_name;
-use crate::hand_over::{Refused, cost};
-use crate::key_order::Waiting;
-use crate::produce::Client;
+use crate::kafka::dead_letter::Verdict;
+use crate::kafka::delivery::error_name;
+use crate::kafka::key_order::Waiting;
+use crate::kafka::produce::{Refused, cost};
+use crate::kafka::producer::Client;
+use crate::kafka::reports::Report;
 use crate::record::stored::Stored;
-use crate::reports::Report;
 
 /// A record that librdkafka gave back undelivered, to be produced by another producer.
 #[derive(Debug)]

@@ -13,14 +13,14 @@ use crate::account::notices::Level;
 use crate::account::rounds::Round;
 use crate::account::shared::Origin;
 use crate::account::waiters::WaiterId;
-use crate::blame::{Blame, blame};
 use crate::event::time::now;
-use crate::hand_over::cost;
-use crate::key_order::Slot;
+use crate::kafka::errors::{Blame, blame};
+use crate::kafka::key_order::Slot;
+use crate::kafka::log_words::Said;
+use crate::kafka::produce::cost;
+use crate::kafka::producer::Client;
+use crate::kafka::reports::{Content, Event, Report, Reports};
 use crate::metrics::{Home, Latencies};
-use crate::produce::Client;
-use crate::reports::{Content, Event, Report, Reports};
-use crate::words::Said;
 
 /// How long the thread sleeps at most while nothing is reported: so late, at worst, is a caller told of room that the spool got
 /// otherwise.

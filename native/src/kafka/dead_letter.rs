@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::account::shared::Origin;
 use crate::account::waiters::WaiterId;
-use crate::hand_over::{Record, Refused, cost};
+use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::produce::{Record, Refused, cost};
+use crate::kafka::producer::Client;
 use crate::metrics::{DropReason, Home, OTHER};
-use crate::native_parts::TopicHandle;
-use crate::produce::Client;
 use crate::record::stored::Stored;
 
 /// What headers and key of a copy may take beside a value that is cut to the client's `message.max.bytes`.

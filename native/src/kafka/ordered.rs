@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::account::shared::{Number, Origin};
-use crate::hand_over::{Record, Refused, hand_over, refused};
-use crate::key_order::{Pass, Slot, Waiting};
-use crate::native_parts::TopicHandle;
-use crate::produce::Client;
+use crate::kafka::key_order::{Pass, Slot, Waiting};
+use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::produce::{Record, Refused, hand_over, refused};
+use crate::kafka::producer::Client;
 use crate::record::stored::Stored;
 
 /// Whether what waits behind the first record of its key may be sent.
@@ -147,7 +147,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::config::Settings;
-    use crate::produce::Producer;
+    use crate::kafka::producer::Producer;
     use crate::rules::topic::KafkaTopic;
 
     fn producer_without_kafka() -> (Producer, Arc<TopicHandle>) {
