@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message as Published};
-use emq_plugin_kafka_nif::handle::{Handle, Status};
-use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
+use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::config::ListenAddress;
 use crate::config::names::Key;
-use crate::view::View;
+use crate::flow::view::View;
 
 /// Whether Prometheus finds the metrics, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -22,25 +22,19 @@
 pub mod account;
 #[cfg(feature = "nif")]
 mod atoms;
-pub mod bystander;
 pub mod config;
 pub mod event;
 pub mod exporter;
 #[cfg(feature = "nif")]
 mod fields;
-pub mod flush;
-pub mod handle;
-pub mod intake;
+pub mod flow;
 pub mod kafka;
 pub mod metrics;
 #[cfg(feature = "nif")]
 mod nif;
-pub mod pipeline;
 pub mod probe;
 pub mod record;
-pub mod replay;
 pub mod rules;
 pub mod spool;
 #[cfg(feature = "nif")]
 mod terms;
-pub mod view;

@@ -17,9 +17,9 @@ use crate::atoms;
 use crate::config::Settings;
 use crate::config::names::{Key, Naming};
 use crate::event::Event;
-use crate::handle::{Closed, Handle, ReloadError, Status};
+use crate::flow::handle::{Closed, Handle, ReloadError, Status};
+use crate::flow::pipeline::{Outcome, Publisher};
 use crate::metrics::DropReason;
-use crate::pipeline::{Outcome, Publisher};
 use crate::terms::{Events, decode_events, hook_atom};
 
 mod build;

@@ -10,9 +10,9 @@ use common::{
 use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::EventKind;
-use emq_plugin_kafka_nif::handle::{Degraded, Handle, Status};
+use emq_plugin_kafka_nif::flow::handle::{Degraded, Handle, Status};
+use emq_plugin_kafka_nif::flow::pipeline::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
-use emq_plugin_kafka_nif::pipeline::Outcome;
 
 fn spool(dir: &TempDir) -> Vec<(&str, &str)> {
     vec![

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{assert_adds_up, cluster, consume, dropped, nobody, publish, settings, wait_for};
-use emq_plugin_kafka_nif::handle::{Handle, Status};
+use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
+use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
 use emq_plugin_kafka_nif::metrics::DropReason;
-use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const LONG: Duration = Duration::from_mins(1);

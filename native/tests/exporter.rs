@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{assert_adds_up, cluster, nobody, publish, settings, submit, wait_for};
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::exporter::Listening;
-use emq_plugin_kafka_nif::handle::Handle;
+use emq_plugin_kafka_nif::flow::handle::Handle;
 
 const LONG: Duration = Duration::from_mins(1);
 

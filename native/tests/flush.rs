@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{TempDir, cluster, nobody, publish, settings, submit, wait_for};
-use emq_plugin_kafka_nif::flush::FlushError;
-use emq_plugin_kafka_nif::handle::Handle;
+use emq_plugin_kafka_nif::flow::flush::FlushError;
+use emq_plugin_kafka_nif::flow::handle::Handle;
 
 const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(200);

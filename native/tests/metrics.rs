@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use common::{Mailbox, cluster, dropped, nobody, publish, publish_to, settings, submit, wait_for};
 use emq_plugin_kafka_nif::event::EventKind;
-use emq_plugin_kafka_nif::handle::Handle;
+use emq_plugin_kafka_nif::flow::handle::Handle;
+use emq_plugin_kafka_nif::flow::pipeline::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
-use emq_plugin_kafka_nif::pipeline::Outcome;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const LONG: Duration = Duration::from_mins(1);

@@ -8,9 +8,9 @@ use std::time::Duration;
 use common::{Cluster, TOPIC, assert_adds_up, cluster, consume, consume_from, dropped, publish, publish_to, settings};
 use emq_plugin_kafka_nif::event::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::event::{Connection, Detail, Event, EventKind, Message};
-use emq_plugin_kafka_nif::handle::Handle;
+use emq_plugin_kafka_nif::flow::handle::Handle;
+use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
-use emq_plugin_kafka_nif::pipeline::{Outcome, Publisher};
 use serde_json::json;
 
 const LONG: Duration = Duration::from_mins(1);

@@ -12,9 +12,9 @@ use common::{
     settings, submit, wait_for,
 };
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::handle::{Handle, Status};
+use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
+use emq_plugin_kafka_nif::flow::pipeline::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
-use emq_plugin_kafka_nif::pipeline::Outcome;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const LONG: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
-use emq_plugin_kafka_nif::handle::Handle;
+use emq_plugin_kafka_nif::flow::handle::Handle;
 
 /// Three levels, as most topics of devices have.
 pub const TOPIC: &[u8] = b"sensors/device-1234/temperature";

@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::page;
-use crate::view::View;
+use crate::flow::view::View;
 
 /// How many connections there may be. Scrapers come seconds apart and stay for milliseconds.
 const MAX_CONNECTIONS: usize = 64;

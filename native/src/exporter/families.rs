@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 use emq_kafka_spool::State;
 
 use super::text::Families;
+use crate::flow::view::View;
 use crate::kafka::delivery::error_name;
 use crate::kafka::errors::USUAL;
 use crate::kafka::statistics::{Broker, Statistics};
 use crate::metrics::{DropReason, Snapshot};
-use crate::view::View;
 
 const MILLISECONDS: f64 = 1e3;
 const MICROSECONDS: f64 = 1e6;

@@ -6,7 +6,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::{families, text};
-use crate::view::View;
+use crate::flow::view::View;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 

@@ -5,8 +5,8 @@ use rustler::{Atom, Encoder, Env, NifMap, Term};
 use super::HANDLE;
 use crate::atoms;
 use crate::exporter::Listening;
+use crate::flow::pipeline::RuleReport;
 use crate::kafka::statistics::{self, Statistics};
-use crate::pipeline::RuleReport;
 use crate::terms::hook_atom;
 
 #[derive(NifMap)]

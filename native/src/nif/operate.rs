@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 
 use super::{HANDLE, apart, parse_settings};
 use crate::atoms;
-use crate::flush::FlushError;
+use crate::flow::flush::FlushError;
 use crate::probe::{self, Delivered, Problem};
 use crate::spool::store::Room;
 

@@ -9,7 +9,7 @@ use super::{HANDLE, apart, parse_settings, read_pairs, ring_for};
 use crate::atoms;
 use crate::config::kept::Kept;
 use crate::config::{Settings, Shown};
-use crate::handle::Degraded;
+use crate::flow::handle::Degraded;
 
 /// What can be done with settings that are wrong: `spooling`, or `{counting, none | Why}`.
 #[rustler::nif(schedule = "DirtyIo")]

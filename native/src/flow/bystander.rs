@@ -8,8 +8,8 @@ use crate::config::Wanted;
 use crate::event::context::Context;
 use crate::event::time::now;
 use crate::event::{Event, EventKind};
+use crate::flow::pipeline::{Outcome, Publisher, RuleReport};
 use crate::metrics::{DropReason, RuleCounters};
-use crate::pipeline::{Outcome, Publisher, RuleReport};
 use crate::rules::route::matches;
 
 /// The rules that cannot be followed.

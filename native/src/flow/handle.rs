@@ -16,17 +16,17 @@ use emq_kafka_spool::Stats;
 use crate::account::notices::Notices;
 use crate::account::shared::Shared;
 use crate::account::waiters::WaiterId;
-use crate::bystander::Bystander;
 use crate::config::Settings;
 use crate::event::{Event, EventKind};
 use crate::exporter::{Exporter, Listening};
-use crate::flush::{Flush, FlushError};
+use crate::flow::bystander::Bystander;
+use crate::flow::flush::{Flush, FlushError};
+use crate::flow::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
+use crate::flow::replay::Replay;
+use crate::flow::view::{Gate, View};
 use crate::kafka::statistics::Statistics;
 use crate::metrics::{DropReason, Metrics};
-use crate::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
-use crate::replay::Replay;
 use crate::spool::store::Store;
-use crate::view::{Gate, View};
 
 pub use lifecycle::{Closed, Degraded, ReloadError};
 

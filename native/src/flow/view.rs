@@ -7,10 +7,10 @@ use arc_swap::ArcSwapOption;
 use emq_kafka_spool::Stats;
 
 use crate::account::shared::Shared;
-use crate::bystander::Bystander;
 use crate::config::Settings;
+use crate::flow::bystander::Bystander;
+use crate::flow::pipeline::{Pipeline, RuleReport};
 use crate::kafka::statistics::Statistics;
-use crate::pipeline::{Pipeline, RuleReport};
 use crate::spool::store::Room;
 
 /// What callers enter: exchanged when nobody of those who are inside may see what comes.

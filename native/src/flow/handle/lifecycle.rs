@@ -8,16 +8,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Handle, Lifecycle, Open};
-use crate::bystander::Bystander;
 use crate::config::names::Key;
 use crate::config::{Partial, Settings, SpoolMode};
-use crate::intake::Intake;
+use crate::flow::bystander::Bystander;
+use crate::flow::intake::Intake;
+use crate::flow::pipeline::Pipeline;
+use crate::flow::replay::Replay;
+use crate::flow::view::Gate;
 use crate::kafka::producer::{OpenError, Producer};
 use crate::metrics::{DropReason, Home};
-use crate::pipeline::Pipeline;
-use crate::replay::Replay;
 use crate::spool::store::Store;
-use crate::view::Gate;
 
 /// How long a change waits for calls that still use the old pipeline. Each takes microseconds.
 const CALLERS_TIMEOUT: Duration = Duration::from_secs(5);

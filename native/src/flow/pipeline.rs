@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::event::context::Context;
 use crate::event::time::now;
 use crate::event::{Event, EventKind, Reading};
-use crate::intake::{Intake, Terms};
+use crate::flow::intake::{Intake, Terms};
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::produce::Record;
 use crate::kafka::producer::OpenError;

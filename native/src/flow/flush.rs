@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::account::rounds::Round;
-use crate::pipeline::Pipeline;
+use crate::flow::pipeline::Pipeline;
 use crate::spool::store::{Mark, Store};
 
 /// How long one look lasts at most.

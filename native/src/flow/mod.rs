@@ -1,0 +1,9 @@
+//! Composes the other rooms into one way for each record. The only room that knows them all.
+
+pub mod bystander;
+pub mod flush;
+pub mod handle;
+pub mod intake;
+pub mod pipeline;
+pub mod replay;
+pub mod view;
