@@ -20,13 +20,9 @@
 //! links only inside a VM: everything else is tested by plain `cargo test`.
 
 pub mod account;
-#[cfg(feature = "nif")]
-mod atoms;
 pub mod config;
 pub mod event;
 pub mod exporter;
-#[cfg(feature = "nif")]
-mod fields;
 pub mod flow;
 pub mod kafka;
 pub mod metrics;
@@ -36,5 +32,3 @@ pub mod probe;
 pub mod record;
 pub mod rules;
 pub mod spool;
-#[cfg(feature = "nif")]
-mod terms;

@@ -2,7 +2,7 @@
 
 use rustler::{Encoder, Env, NifResult, Term};
 
-use crate::atoms;
+use crate::nif::atoms;
 
 /// The NIF version of the feature that Cargo.toml switches on: OTP 22's.
 const NIF_VERSION: &str = "2.15";

@@ -3,11 +3,11 @@
 use rustler::{Atom, Encoder, Env, NifMap, Term};
 
 use super::HANDLE;
-use crate::atoms;
 use crate::exporter::Listening;
 use crate::flow::pipeline::RuleReport;
 use crate::kafka::statistics::{self, Statistics};
-use crate::terms::hook_atom;
+use crate::nif::atoms;
+use crate::nif::terms::hook_atom;
 
 #[derive(NifMap)]
 struct RuleMap {

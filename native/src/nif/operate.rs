@@ -8,8 +8,8 @@ use rustler::{Encoder, Env, ListIterator, NifMap, NifResult, Term};
 use serde::Deserialize as _;
 
 use super::{HANDLE, apart, parse_settings};
-use crate::atoms;
 use crate::flow::flush::FlushError;
+use crate::nif::atoms;
 use crate::probe::{self, Delivered, Problem};
 use crate::spool::store::Room;
 

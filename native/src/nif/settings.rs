@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use rustler::{Atom, Binary, Encoder, Env, ListIterator, NifResult, Term};
 
 use super::{HANDLE, apart, parse_settings, read_pairs, ring_for};
-use crate::atoms;
 use crate::config::kept::Kept;
 use crate::config::{Settings, Shown};
 use crate::flow::handle::Degraded;
+use crate::nif::atoms;
 
 /// What can be done with settings that are wrong: `spooling`, or `{counting, none | Why}`.
 #[rustler::nif(schedule = "DirtyIo")]

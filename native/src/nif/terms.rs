@@ -2,10 +2,10 @@
 
 use rustler::{Atom, Binary, Term};
 
-use crate::atoms;
 use crate::event::extra::Attribute;
 use crate::event::{Connection, Detail, Event, EventKind, Message, OptionValue, Publisher, Subscription};
-use crate::fields::Fields;
+use crate::nif::atoms;
+use crate::nif::fields::Fields;
 
 mod extra;
 mod payload;

@@ -1,8 +1,13 @@
 //! The NIFs. Everything that knows rustler is here, in `terms` and in `atoms`.
 
+mod atoms;
+mod build;
+mod fields;
+mod init;
 mod observe;
 mod operate;
 mod settings;
+mod terms;
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -13,17 +18,13 @@ use rustler::{Atom, Binary, Encoder, Env, ListIterator, LocalPid, NifResult, Own
 
 use crate::account::notices::Level;
 use crate::account::waiters::{Answer, Caller, WaiterId};
-use crate::atoms;
 use crate::config::Settings;
 use crate::config::names::{Key, Naming};
 use crate::event::Event;
 use crate::flow::handle::{Closed, Handle, ReloadError, Status};
 use crate::flow::pipeline::{Outcome, Publisher};
 use crate::metrics::DropReason;
-use crate::terms::{Events, decode_events, hook_atom};
-
-mod build;
-mod init;
+use crate::nif::terms::{Events, decode_events, hook_atom};
 
 /// The one global producer, and the counters that outlive it.
 static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);

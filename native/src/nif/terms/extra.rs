@@ -6,9 +6,9 @@ use once_cell::sync::OnceCell;
 use rustler::{Atom, Binary, Env, Term};
 
 use super::elements;
-use crate::atoms;
 use crate::event::EventKind;
 use crate::event::extra::{Attribute, Extra};
+use crate::nif::atoms;
 
 /// More attributes than this are no event's.
 const MAX_ATTRIBUTES: usize = 64;
