@@ -1,62 +1,93 @@
-%% The broker that the plugin runs in, behind one interface: an adapter for each generation of EMQ, found at run time. Nothing
-%% above knows which one it is. No process of its own: runs in its callers.
+%% The broker that the plugin runs in, behind one interface. Each generation of EMQ has an adapter; it is found at run time. No module
+%% above this one knows the generation. No process: runs in its callers.
 -module(emq_plugin_kafka_broker).
 
--export([adapter/0, name/0, control/0, data_dir/0, naming/0, gated/0, events/0, all_events/0, prepare/0, starts_from_file/0, hook/1, unhook/1,
-         register_command/0, unregister_command/0, finish/1, raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1,
-         published/0, stops/0, opens_early/0, reopen_late/0]).
--export_type([adapter/0, event/0, alarm/0, environment/0, keep/0]).
+%% Which broker it is.
+-export([adapter/0,
+         name/0,
+         control/0,
+         naming/0,
+         data_dir/0,
+         gated/0,
+         messages_published/0]).
+%% Events and their hooks.
+-export([events/0,
+         all_events/0,
+         hook/1,
+         unhook/1]).
+%% Settings.
+-export([load_environment/0,
+         reads_file_at_start/0,
+         read_settings/0,
+         settings_in_use/1]).
+%% The command line, and alarms.
+-export([register_command/0,
+         unregister_command/0,
+         command_result/1,
+         raise/1,
+         clear/1,
+         clear_all/0]).
+%% Boot and stop.
+-export([is_stopping/0,
+         opens_listeners_first/0,
+         open_listeners_last/0]).
+-export_type([adapter/0, event/0, alarm/0, environment/0, source/0]).
 
 -type adapter() :: emq_plugin_kafka_emq2 | emq_plugin_kafka_emqx4 | emq_plugin_kafka_emqx5.
-%% What rules are about: 'message.publish' and so on. A hook of the broker often has the same name.
+%% The events of rules: 'message.publish' and so on. Often a hook of the broker has the same name.
 -type event() :: atom().
 -type alarm() :: #{name := binary(), severity := warning | error | critical, title := binary(), summary := binary()}.
 -type environment() :: [{Key :: atom(), Value :: term()}].
-%% What an adapter wants back once the settings that it has read are in use.
--type keep() :: term().
+%% The settings as the adapter has read them. It gets them back when they are in use.
+-type source() :: term().
 
 %% For messages: <<"EMQ 2.3">>.
 -callback name() -> binary().
 %% The broker's command line tool, for messages: <<"emqttd_ctl">>.
 -callback control() -> binary().
-%% What settings are called where operators of this generation write them.
+%% How operators of this generation name settings.
 -callback naming() -> emq_plugin_kafka_nif:naming().
-%% The QoS of publishes that this generation can leave unacknowledged.
+-callback data_dir() -> file:filename().
+%% The QoS levels whose acknowledgement this generation can withhold.
 -callback gated() -> [1 | 2].
+%% How many messages were published since the broker started, without its own. Raises an error where the broker has no counter.
+-callback messages_published() -> non_neg_integer().
+
 -callback events() -> [event()].
-%% The first step of the application's start, before the settings are used. With an error comes what can be read of them.
--callback prepare() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
-%% Whether a start uses what read_settings/0 reads.
--callback starts_from_file() -> boolean().
-%% Registers and unregisters what an event needs, so that ours are called last.
+%% Register and unregister the callbacks that an event needs. They come after the callbacks of all other plugins.
 -callback hook(event()) -> ok | {error, Reason :: term()}.
 -callback unhook(event()) -> ok | {error, Reason :: term()}.
-%% `kafka`, of the broker's command line tool.
+
+%% The first step of the application's start: makes the settings the application's environment. An error has the readable part of them.
+-callback load_environment() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
+%% Whether load_environment/0 reads the file of read_settings/0. Otherwise the broker has read it at boot.
+-callback reads_file_at_start() -> boolean().
+%% Reads the settings from the file that operators edit.
+-callback read_settings() -> {ok, environment(), source()} | {error, [Problem :: binary()]}.
+-callback settings_in_use(source()) -> ok.
+
+%% The command `kafka` of the broker's command line tool.
 -callback register_command() -> ok.
 -callback unregister_command() -> ok.
-%% What the command returns, so that its exit status says whether all is well; may raise what the broker takes for that.
--callback finish(Well :: boolean()) -> term().
-%% Alarms. Never called from a hook: an alarm may be published, and comes back through the hooks. Raised twice it may be there
-%% twice: the caller knows what is raised. clear_all: whatever is raised in the plugin's name.
+%% What the command returns or raises, so that its exit status tells whether it succeeded.
+-callback command_result(Succeeded :: boolean()) -> term().
+
+%% Alarms. Never call these from a hook: an alarm may be published, and comes back through the hooks. The caller knows which alarms are
+%% raised: raised twice, one may be listed twice. clear_all: all alarms of the plugin.
 -callback raise(alarm()) -> ok.
 -callback clear(Name :: binary()) -> ok.
 -callback clear_all() -> ok.
-%% Reads the settings from where an operator writes them.
--callback read_settings() -> {ok, environment(), keep()} | {error, [Problem :: binary()]}.
-%% They are in use now.
--callback settings_read(keep()) -> ok.
-%% How many messages were published since the broker's start, those of the broker itself left out. Raises where nobody counts.
--callback published() -> non_neg_integer().
-%% Asked while the plugin is being stopped: whether the broker itself is.
--callback stops() -> boolean() | perhaps.
+
+%% Called while the plugin is being stopped: whether the broker stops, too.
+-callback is_stopping() -> boolean() | unknown.
 %% Whether the broker opens its listeners before it starts plugins, unless `boot_modules` says otherwise.
--callback opens_early() -> boolean().
-%% The broker stops. If it starts again in this VM, its listeners are to open after plugins have started.
--callback reopen_late() -> ok.
+-callback opens_listeners_first() -> boolean().
+%% Called while the broker stops. If it starts again in this VM, it is to open its listeners after it has started plugins.
+-callback open_listeners_last() -> ok.
 
 -define(ADAPTER, {?MODULE, adapter}).
 
-%% Found once: a node does not change its broker.
+%% Looked for once: a node keeps its broker.
 -spec adapter() -> adapter().
 adapter() ->
     adapter(persistent_term:get(?ADAPTER, unknown)).
@@ -68,12 +99,12 @@ adapter(unknown) ->
 adapter(Adapter) ->
     Adapter.
 
-%% By what is there, on the code path: a release loads all of it when it boots. Without any broker, in a shell or a test, it is
-%% EMQ 2.3, of which nothing is there.
+%% By the broker's modules on the code path: a release loads all modules when it boots. Without a broker, in a shell or a test, it is
+%% the adapter of EMQ 2.3.
 found() ->
-    hd([Adapter || {Adapter, Sign} <- [{emq_plugin_kafka_emq2, emqttd_hooks}, {emq_plugin_kafka_emqx5, emqx_conf},
+    hd([Adapter || {Adapter, Module} <- [{emq_plugin_kafka_emq2, emqttd_hooks}, {emq_plugin_kafka_emqx5, emqx_conf},
                                        {emq_plugin_kafka_emqx5, emqx_hookpoints}, {emq_plugin_kafka_emqx4, emqx_hooks}],
-                   code:which(Sign) =/= non_existing] ++ [emq_plugin_kafka_emq2]).
+                   code:which(Module) =/= non_existing] ++ [emq_plugin_kafka_emq2]).
 
 -spec name() -> binary().
 name() -> (adapter()):name().
@@ -90,19 +121,20 @@ data_dir() -> (adapter()):data_dir().
 -spec gated() -> [1 | 2].
 gated() -> (adapter()):gated().
 
+-spec messages_published() -> non_neg_integer() | unknown.
+messages_published() ->
+    try (adapter()):messages_published()
+    catch
+        error:_ -> unknown
+    end.
+
 -spec events() -> [event()].
 events() -> (adapter()):events().
 
-%% Those of every generation.
+%% The events of every generation.
 -spec all_events() -> [event()].
 all_events() ->
     lists:usort(emq_plugin_kafka_emq2:events() ++ emq_plugin_kafka_emqx4:events() ++ emq_plugin_kafka_emqx5:events()).
-
--spec prepare() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
-prepare() -> (adapter()):prepare().
-
--spec starts_from_file() -> boolean().
-starts_from_file() -> (adapter()):starts_from_file().
 
 -spec hook(event()) -> ok | {error, Reason :: term()}.
 hook(Event) -> (adapter()):hook(Event).
@@ -110,14 +142,26 @@ hook(Event) -> (adapter()):hook(Event).
 -spec unhook(event()) -> ok | {error, Reason :: term()}.
 unhook(Event) -> (adapter()):unhook(Event).
 
+-spec load_environment() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
+load_environment() -> (adapter()):load_environment().
+
+-spec reads_file_at_start() -> boolean().
+reads_file_at_start() -> (adapter()):reads_file_at_start().
+
+-spec read_settings() -> {ok, environment(), source()} | {error, [Problem :: binary()]}.
+read_settings() -> (adapter()):read_settings().
+
+-spec settings_in_use(source()) -> ok.
+settings_in_use(Source) -> (adapter()):settings_in_use(Source).
+
 -spec register_command() -> ok.
 register_command() -> (adapter()):register_command().
 
 -spec unregister_command() -> ok.
 unregister_command() -> (adapter()):unregister_command().
 
--spec finish(Well :: boolean()) -> term().
-finish(Well) -> (adapter()):finish(Well).
+-spec command_result(Succeeded :: boolean()) -> term().
+command_result(Succeeded) -> (adapter()):command_result(Succeeded).
 
 -spec raise(alarm()) -> ok.
 raise(Alarm) -> (adapter()):raise(Alarm).
@@ -128,24 +172,11 @@ clear(Name) -> (adapter()):clear(Name).
 -spec clear_all() -> ok.
 clear_all() -> (adapter()):clear_all().
 
--spec read_settings() -> {ok, environment(), keep()} | {error, [Problem :: binary()]}.
-read_settings() -> (adapter()):read_settings().
+-spec is_stopping() -> boolean() | unknown.
+is_stopping() -> (adapter()):is_stopping().
 
--spec settings_read(keep()) -> ok.
-settings_read(Keep) -> (adapter()):settings_read(Keep).
+-spec opens_listeners_first() -> boolean().
+opens_listeners_first() -> (adapter()):opens_listeners_first().
 
--spec published() -> non_neg_integer() | unknown.
-published() ->
-    try (adapter()):published()
-    catch
-        error:_ -> unknown
-    end.
-
--spec stops() -> boolean() | perhaps.
-stops() -> (adapter()):stops().
-
--spec opens_early() -> boolean().
-opens_early() -> (adapter()):opens_early().
-
--spec reopen_late() -> ok.
-reopen_late() -> (adapter()):reopen_late().
+-spec open_listeners_last() -> ok.
+open_listeners_last() -> (adapter()):open_listeners_last().

@@ -34,7 +34,7 @@ unregister() ->
 kafka(None) when None =:= usage; None =:= [] ->
     usage();
 kafka(Args) ->
-    emq_plugin_kafka_broker:finish(command(options(Args, [], #{json => false}))).
+    emq_plugin_kafka_broker:command_result(command(options(Args, [], #{json => false}))).
 
 %% Each answers whether all is well, once it has printed its answer.
 command({ok, ["status"], Options}) ->

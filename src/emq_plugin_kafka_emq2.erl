@@ -2,8 +2,11 @@
 -module(emq_plugin_kafka_emq2).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, data_dir/0, naming/0, gated/0, events/0, prepare/0, starts_from_file/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
-         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
+-export([name/0, control/0, naming/0, data_dir/0, gated/0, messages_published/0]).
+-export([events/0, hook/1, unhook/1]).
+-export([load_environment/0, reads_file_at_start/0, read_settings/0, settings_in_use/1]).
+-export([register_command/0, unregister_command/0, command_result/1, raise/1, clear/1, clear_all/0]).
+-export([is_stopping/0, opens_listeners_first/0, open_listeners_last/0]).
 
 -define(APP, emq_plugin_kafka).
 
@@ -52,11 +55,11 @@ gated() -> [1].
 events() -> [Hook || {Hook, _Callback} <- ?HOOKS].
 
 %% The broker has set the environment when it booted.
--spec prepare() -> ok.
-prepare() -> ok.
+-spec load_environment() -> ok.
+load_environment() -> ok.
 
--spec starts_from_file() -> boolean().
-starts_from_file() -> false.
+-spec reads_file_at_start() -> boolean().
+reads_file_at_start() -> false.
 
 %% One that is there already, or already gone, is as wanted.
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
@@ -88,10 +91,10 @@ unregister_command() ->
 %% EMQ's exit status is 0 whatever a command returns; only an exception gives 1. EMQ prints what it catches, with its stack, and
 %% nodetool names the reason once more, unless it is this one. The answer says it all, and with --json anything more would spoil
 %% it: the one line that EMQ prints goes nowhere.
--spec finish(Well :: boolean()) -> ok | no_return().
-finish(true) ->
+-spec command_result(Succeeded :: boolean()) -> ok | no_return().
+command_result(true) ->
     ok;
-finish(false) ->
+command_result(false) ->
     true = group_leader(spawn(hush(self(), group_leader())), self()),
     erlang:raise(exit, cmd_not_found, []).
 
@@ -148,25 +151,25 @@ read_settings() ->
     emq_plugin_kafka_conf:read(application:get_env(emqttd, plugins_etc_dir)).
 
 %% The dashboard's page shows what it finds there: a save would bring the old settings back.
--spec settings_read([emq_plugin_kafka_conf:pair()]) -> ok.
-settings_read(Pairs) ->
+-spec settings_in_use([emq_plugin_kafka_conf:pair()]) -> ok.
+settings_in_use(Pairs) ->
     _ = emqttd_cli_config:write_config(?APP, Pairs),
     ok.
 
 %% PUBLISH packets that it received.
--spec published() -> non_neg_integer().
-published() -> emqttd_metrics:value('messages/received').
+-spec messages_published() -> non_neg_integer().
+messages_published() -> emqttd_metrics:value('messages/received').
 
 %% Its stop unloads plugins first.
--spec stops() -> true | perhaps.
-stops() -> stops(emq_plugin_kafka_doors:node_stops()).
+-spec is_stopping() -> true | unknown.
+is_stopping() -> is_stopping(emq_plugin_kafka_vm:is_stopping()).
 
-stops(true) -> true;
-stops(false) -> perhaps.
+is_stopping(true) -> true;
+is_stopping(false) -> unknown.
 
 %% EMQ 2.3 opens them last.
--spec opens_early() -> false.
-opens_early() -> false.
+-spec opens_listeners_first() -> false.
+opens_listeners_first() -> false.
 
--spec reopen_late() -> ok.
-reopen_late() -> ok.
+-spec open_listeners_last() -> ok.
+open_listeners_last() -> ok.

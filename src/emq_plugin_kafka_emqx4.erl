@@ -2,8 +2,11 @@
 -module(emq_plugin_kafka_emqx4).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, data_dir/0, naming/0, gated/0, events/0, prepare/0, starts_from_file/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
-         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
+-export([name/0, control/0, naming/0, data_dir/0, gated/0, messages_published/0]).
+-export([events/0, hook/1, unhook/1]).
+-export([load_environment/0, reads_file_at_start/0, read_settings/0, settings_in_use/1]).
+-export([register_command/0, unregister_command/0, command_result/1, raise/1, clear/1, clear_all/0]).
+-export([is_stopping/0, opens_listeners_first/0, open_listeners_last/0]).
 -export([on_delivery_completed/3, publish/1, published/1]).
 
 -define(APP, emq_plugin_kafka).
@@ -51,11 +54,11 @@ gated() -> [1, 2].
 events() -> [Event || {Event, _} <- ?EVENTS].
 
 %% The broker has set the environment before it starts a plugin.
--spec prepare() -> ok.
-prepare() -> ok.
+-spec load_environment() -> ok.
+load_environment() -> ok.
 
--spec starts_from_file() -> boolean().
-starts_from_file() -> false.
+-spec reads_file_at_start() -> boolean().
+reads_file_at_start() -> false.
 
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook(Event) -> ?SHARED:hook(registrations(Event)).
@@ -102,9 +105,9 @@ unregister_command() -> ?SHARED:unregister_command().
 
 %% The exit status is 0 whatever a command returns; only an exception gives 1. The broker logs it; of all reasons, its tool prints
 %% nothing for this one.
--spec finish(Well :: boolean()) -> ok | no_return().
-finish(true) -> ok;
-finish(false) -> erlang:raise(exit, cmd_not_found, []).
+-spec command_result(Succeeded :: boolean()) -> ok | no_return().
+command_result(true) -> ok;
+command_result(false) -> erlang:raise(exit, cmd_not_found, []).
 
 -spec raise(emq_plugin_kafka_broker:alarm()) -> ok.
 raise(Alarm) -> emq_plugin_kafka_emqx_alarm:raise(Alarm, []).
@@ -131,20 +134,20 @@ directory(Shared) ->
 first([Directory | _], _Shared) -> {ok, Directory};
 first([], Shared) -> Shared.
 
--spec settings_read(none) -> ok.
-settings_read(none) -> ok.
+-spec settings_in_use(none) -> ok.
+settings_in_use(none) -> ok.
 
 %% It does not count those of the broker itself.
--spec published() -> non_neg_integer().
-published() -> emqx_metrics:val('messages.publish').
+-spec messages_published() -> non_neg_integer().
+messages_published() -> emqx_metrics:val('messages.publish').
 
--spec stops() -> boolean().
-stops() -> emq_plugin_kafka_doors:node_stops().
+-spec is_stopping() -> boolean().
+is_stopping() -> emq_plugin_kafka_vm:is_stopping().
 
 %% From 4.3.10 on.
--spec opens_early() -> true.
-opens_early() -> true.
+-spec opens_listeners_first() -> true.
+opens_listeners_first() -> true.
 
 %% When it joins a cluster, it stops plugins as an operator does, so that this is never asked for.
--spec reopen_late() -> ok.
-reopen_late() -> ok.
+-spec open_listeners_last() -> ok.
+open_listeners_last() -> ok.

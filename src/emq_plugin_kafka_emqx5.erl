@@ -2,8 +2,11 @@
 -module(emq_plugin_kafka_emqx5).
 -behaviour(emq_plugin_kafka_broker).
 
--export([name/0, control/0, data_dir/0, naming/0, gated/0, events/0, prepare/0, starts_from_file/0, hook/1, unhook/1, register_command/0, unregister_command/0, finish/1,
-         raise/1, clear/1, clear_all/0, read_settings/0, settings_read/1, published/0, stops/0, opens_early/0, reopen_late/0]).
+-export([name/0, control/0, naming/0, data_dir/0, gated/0, messages_published/0]).
+-export([events/0, hook/1, unhook/1]).
+-export([load_environment/0, reads_file_at_start/0, read_settings/0, settings_in_use/1]).
+-export([register_command/0, unregister_command/0, command_result/1, raise/1, clear/1, clear_all/0]).
+-export([is_stopping/0, opens_listeners_first/0, open_listeners_last/0]).
 -export([on_message_publish/1, on_message_puback/4, on_delivery_completed/2]).
 
 -define(SHARED, emq_plugin_kafka_emqx).
@@ -57,11 +60,11 @@ gated(false) -> [].
 events() -> [Event || {Event, _} <- ?EVENTS].
 
 %% The broker keeps the settings to itself.
--spec prepare() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
-prepare() -> emq_plugin_kafka_emqx5_settings:prepare().
+-spec load_environment() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
+load_environment() -> emq_plugin_kafka_emqx5_settings:load_environment().
 
--spec starts_from_file() -> boolean().
-starts_from_file() -> true.
+-spec reads_file_at_start() -> boolean().
+reads_file_at_start() -> true.
 
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook('message.publish') ->
@@ -154,9 +157,9 @@ register_command() -> ?SHARED:register_command().
 unregister_command() -> ?SHARED:unregister_command().
 
 %% The exit status is 1 for an error; its tool prints most of them, but not this one, and the answer says it all.
--spec finish(Well :: boolean()) -> ok | {error, cmd_not_found}.
-finish(true) -> ok;
-finish(false) -> {error, cmd_not_found}.
+-spec command_result(Succeeded :: boolean()) -> ok | {error, cmd_not_found}.
+command_result(true) -> ok;
+command_result(false) -> {error, cmd_not_found}.
 
 -spec raise(emq_plugin_kafka_broker:alarm()) -> ok.
 raise(#{title := Title, summary := Summary} = Alarm) ->
@@ -174,16 +177,16 @@ read_settings() -> read(emq_plugin_kafka_emqx5_settings:read()).
 read({ok, Environment}) -> {ok, Environment, none};
 read({error, _} = Error) -> Error.
 
--spec settings_read(none) -> ok.
-settings_read(none) -> ok.
+-spec settings_in_use(none) -> ok.
+settings_in_use(none) -> ok.
 
 %% It does not count those of the broker itself.
--spec published() -> non_neg_integer().
-published() -> emqx_metrics:val('messages.publish').
+-spec messages_published() -> non_neg_integer().
+messages_published() -> emqx_metrics:val('messages.publish').
 
 %% When it stops, or joins a cluster, EMQX forgets that its configuration is loaded, and stops plugins next.
--spec stops() -> boolean().
-stops() -> emq_plugin_kafka_doors:node_stops() orelse not loaded().
+-spec is_stopping() -> boolean().
+is_stopping() -> emq_plugin_kafka_vm:is_stopping() orelse not loaded().
 
 loaded() ->
     try emqx_app:init_load_done()
@@ -191,8 +194,8 @@ loaded() ->
         error:undef -> true
     end.
 
--spec opens_early() -> true.
-opens_early() -> true.
+-spec opens_listeners_first() -> true.
+opens_listeners_first() -> true.
 
--spec reopen_late() -> ok.
-reopen_late() -> emq_plugin_kafka_emqx_listeners:reopen_late().
+-spec open_listeners_last() -> ok.
+open_listeners_last() -> emq_plugin_kafka_emqx5_listeners:open_last().

@@ -3,7 +3,7 @@
 %% the environment; runs in the process of whoever asks.
 -module(emq_plugin_kafka_emqx5_settings).
 
--export([read/0, prepare/0, changed/1, environment/1, config/0, file/0, table/0, setting/2, placed_setting/1]).
+-export([read/0, load_environment/0, changed/1, environment/1, config/0, file/0, table/0, setting/2, placed_setting/1]).
 
 -define(APP, emq_plugin_kafka).
 -define(TABLE, "emqx5_settings.term").
@@ -57,8 +57,8 @@ name_vsn() ->
     unicode:characters_to_binary([atom_to_list(?APP), "-", Vsn]).
 
 %% EMQX starts the application with the environment of its .app file, which is empty.
--spec prepare() -> ok | {error, problems(), [{atom() | binary(), term()}]}.
-prepare() ->
+-spec load_environment() -> ok | {error, problems(), [{atom() | binary(), term()}]}.
+load_environment() ->
     prepared(read()).
 
 %% Of an earlier start, something may be there that the configuration does not have any more.

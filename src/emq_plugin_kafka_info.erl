@@ -10,12 +10,12 @@
 %% Whether records are forwarded, to whom, what waits, what went wrong last, and with what settings (secrets replaced).
 -spec status() -> map().
 status() ->
-    Status = at_boot(emq_plugin_kafka_doors:boot(), emq_plugin_kafka_producer:status()),
-    maps:merge(Status#{node => atom_to_binary(node(), utf8), version => version(), runs_in => emq_plugin_kafka_broker:name(),
+    Status = at_boot(emq_plugin_kafka_listeners:at_boot(), emq_plugin_kafka_producer:status()),
+    maps:merge(Status#{node => emq_plugin_kafka_vm:node_name(), version => version(), runs_in => emq_plugin_kafka_broker:name(),
                        gated_qos => emq_plugin_kafka_broker:gated()}, library(loaded(fun of_library/0))).
 
 at_boot(Boot, #{state := running, problems := Problems} = Status) ->
-    Status#{boot => Boot, problems := Problems ++ emq_plugin_kafka_doors:problems(Boot)};
+    Status#{boot => Boot, problems := Problems ++ emq_plugin_kafka_listeners:problems(Boot)};
 at_boot(Boot, Status) ->
     Status#{boot => Boot}.
 
@@ -70,8 +70,7 @@ spool(_Stats, _About) ->
 %% One record, sent by a client of its own. An empty topic is the setting's.
 -spec test(Topic :: binary(), Milliseconds :: non_neg_integer()) -> map().
 test(Topic, Milliseconds) ->
-    Node = atom_to_binary(node(), utf8),
-    Test = fun(Settings) -> emq_plugin_kafka_nif:test(Settings, Node, Topic, Milliseconds) end,
+    Test = fun(Settings) -> emq_plugin_kafka_nif:test(Settings, emq_plugin_kafka_vm:node_name(), Topic, Milliseconds) end,
     tested(emq_plugin_kafka_settings:use(application:get_all_env(?APP), Test)).
 
 tested({ok, #{problem := nil} = Report}) -> Report#{ok => true, problems => []};

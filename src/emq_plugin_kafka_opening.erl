@@ -20,7 +20,7 @@ start() ->
 
 start(ok) ->
     ok = emq_plugin_kafka_nif:name_settings(emq_plugin_kafka_broker:naming()),
-    found(emq_plugin_kafka_broker:prepare());
+    found(emq_plugin_kafka_broker:load_environment());
 start({error, Problem}) -> {unloaded, [Problem], []}.
 
 %% Not every broker has set the environment by now.
@@ -46,7 +46,7 @@ used({error, _} = Error, _Before, _Settings) ->
     Error.
 
 open(Settings) ->
-    open(emq_plugin_kafka_nif:open(Settings, node_name()), Settings).
+    open(emq_plugin_kafka_nif:open(Settings, emq_plugin_kafka_vm:node_name()), Settings).
 
 %% An earlier process of this one's place crashed. What it opened lives on, perhaps with the last settings, or the spool alone.
 open(already_open, Settings) ->
@@ -58,7 +58,7 @@ goes_on(true, _Settings) -> ok;
 goes_on(false, Settings) -> reload(Settings).
 
 reload(Settings) ->
-    emq_plugin_kafka_nif:reload(Settings, node_name()).
+    emq_plugin_kafka_nif:reload(Settings, emq_plugin_kafka_vm:node_name()).
 
 -spec are_in_force([emq_plugin_kafka_nif:setting()]) -> boolean().
 are_in_force(Settings) ->
@@ -83,7 +83,7 @@ wrong(Problems, Environment) ->
     Settings = emq_plugin_kafka_settings:readable(Environment),
     with_last(emq_plugin_kafka_last_settings:for_start(Settings), Problems, Settings).
 
-with_last({ok, Last}, Problems, Settings) -> last(emq_plugin_kafka_nif:open(Last, node_name()), emq_plugin_kafka_nif:status(), Problems, Settings);
+with_last({ok, Last}, Problems, Settings) -> last(emq_plugin_kafka_nif:open(Last, emq_plugin_kafka_vm:node_name()), emq_plugin_kafka_nif:status(), Problems, Settings);
 with_last(none, Problems, Settings) -> degrade(Problems, Settings);
 with_last({error, Why}, Problems, Settings) -> degrade(Problems ++ [Why], Settings).
 
@@ -94,7 +94,7 @@ last(_OkOrOpen, _Status, Problems, _Settings) -> {running, Problems, []}.
 of_last(Problem) -> <<"the last settings that worked do not work any more: ", Problem/binary>>.
 
 degrade(Problems, Settings) ->
-    degraded(emq_plugin_kafka_nif:degrade(Settings, node_name()), Problems).
+    degraded(emq_plugin_kafka_nif:degrade(Settings, emq_plugin_kafka_vm:node_name()), Problems).
 
 degraded(spooling, Problems) -> {spooling, Problems, []};
 degraded({counting, none}, Problems) -> {counting, Problems, []};
@@ -121,9 +121,6 @@ changed({error, Problems}, _Environment, running) ->
     {error, Problems, {running, Problems, []}};
 changed({error, Problems}, Environment, _Degraded) ->
     {error, Problems, degrade(Problems, emq_plugin_kafka_settings:readable(Environment))}.
-
-node_name() ->
-    atom_to_binary(node(), utf8).
 
 %% The library is loaded with the module where that is possible; here its failure gets its words.
 -spec loaded() -> ok | {error, Problem :: binary()}.

@@ -85,7 +85,7 @@ reload(Environment) ->
     gen_server:call(?MODULE, {reload, fun() -> Environment end}, infinity).
 
 reloaded({ok, Changes}, Keep) ->
-    ok = emq_plugin_kafka_broker:settings_read(Keep),
+    ok = emq_plugin_kafka_broker:settings_in_use(Keep),
     {ok, Changes};
 reloaded({error, _} = Error, _Keep) ->
     Error.
@@ -164,7 +164,7 @@ closed_at_end(_Loaded) -> close().
 open(State) ->
     {Mode, Problems, Changes} = emq_plugin_kafka_opening:start(),
     ok = tell_changes(Changes),
-    opened(Mode, Problems, look_at(emq_plugin_kafka_broker:starts_from_file()), State).
+    opened(Mode, Problems, look_at(emq_plugin_kafka_broker:reads_file_at_start()), State).
 
 opened(Mode, Problems, LookAt, State) ->
     told(Problems, LookAt, watched(State#state{mode = Mode})).

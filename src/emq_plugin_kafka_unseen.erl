@@ -18,13 +18,13 @@
 began() ->
     began(persistent_term:get(?GAP, never)).
 
-began(none) -> persistent_term:put(?GAP, {now_ms(), emq_plugin_kafka_broker:published()});
+began(none) -> persistent_term:put(?GAP, {now_ms(), emq_plugin_kafka_broker:messages_published()});
 began(_NeverOrGoesOn) -> ok.
 
 %% The hooks are there. Messages that were under way at either end of the gap may be counted or not.
 -spec ended() -> gap().
 ended() ->
-    Gap = gap(persistent_term:get(?GAP, never), emq_plugin_kafka_broker:published()),
+    Gap = gap(persistent_term:get(?GAP, never), emq_plugin_kafka_broker:messages_published()),
     ok = persistent_term:put(?GAP, none),
     ok = count(Gap),
     Gap.

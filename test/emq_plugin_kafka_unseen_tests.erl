@@ -7,9 +7,9 @@
 -define(ADAPTER, {emq_plugin_kafka_broker, adapter}).
 
 %% The adapter's place has this module, which has the one function that is asked for.
--export([published/0]).
+-export([messages_published/0]).
 
-published() -> get(published).
+messages_published() -> get(published).
 
 with_counter_test_() ->
     {setup,

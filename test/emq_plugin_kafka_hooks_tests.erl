@@ -1,10 +1,10 @@
 %% What becomes of the hooks after a stop of which nobody knows yet whether it is one of the whole broker. The hooks are the real
 %% ones, in the stand-in of EMQX 4's table; the application is a process that has its supervisor's name.
--module(emq_plugin_kafka_grace_tests).
+-module(emq_plugin_kafka_hooks_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
--define(GRACE, emq_plugin_kafka_grace).
+-define(HOOKS, emq_plugin_kafka_hooks).
 %% Longer than any of these tests may take.
 -define(LONG, 30000).
 
@@ -49,9 +49,9 @@ two_stops() ->
     ?assertNot(are_registered()).
 
 without_an_application() ->
-    ok = ?GRACE:grant(),
+    ok = ?HOOKS:unregister_later(),
     ?assertNot(are_registered()),
-    ?assertEqual(undefined, whereis(?GRACE)).
+    ?assertEqual(undefined, whereis(?HOOKS)).
 
 %% As when EMQ 2.3 joins a cluster. The processes of the stand-in do not run.
 without_a_broker() ->
@@ -91,7 +91,7 @@ start(_Type, _Args) ->
     {ok, spawn_link(fun() -> receive stop -> ok end end)}.
 
 prep_stop(State) ->
-    _ = reason(whereis(?GRACE)),
+    _ = reason(whereis(?HOOKS)),
     ok = io:format("registered: ~p", [are_registered()]),
     State.
 
@@ -115,8 +115,8 @@ granted() ->
     Test = self(),
     _ = spawn(fun() -> true = register(emq_plugin_kafka_sup, self()), Test ! runs, receive stop -> ok end end),
     receive runs -> ok end,
-    ok = ?GRACE:grant(),
-    whereis(?GRACE).
+    ok = ?HOOKS:unregister_later(),
+    whereis(?HOOKS).
 
 %% The application's processes have ended. Gives the time before that.
 ended() ->
