@@ -17,7 +17,7 @@ format(rules, #{rules := Rules}) ->
 format(spool, Spool) ->
     spool(Spool);
 format(test, Report) ->
-    emq_plugin_kafka_test_text:format(Report);
+    emq_plugin_kafka_cli_probe:format(Report);
 format(flush, #{ok := true, took_ms := Took}) ->
     ["flushed in ", duration(Took), "\n"];
 format(flush, #{ok := false, left := nil, problem := Problem}) ->

@@ -1,29 +1,27 @@
-%% The settings on EMQX 5, where there is no cuttlefish: data/plugins/emq_plugin_kafka/config.hocon as the environment that the
-%% cuttlefish schema makes on the other brokers, by a table that is made of that schema (dev/emqx5_files.escript). Changes nothing but
-%% the environment; runs in the process of whoever asks.
+%% The settings on EMQX 5, which has no cuttlefish: turns data/plugins/emq_plugin_kafka/config.hocon into the environment that the
+%% cuttlefish schema gives on the other brokers. The table priv/emqx5_settings.term maps fields to environment keys; it is generated
+%% from that schema (dev/emqx5_files.escript). Runs in its callers.
 -module(emq_plugin_kafka_emqx5_settings).
 
--export([read/0, load_environment/0, changed/1, environment/1, config/0, file/0, table/0, setting/2, placed_setting/1]).
+-export([read/0, load_environment/0, changed/1, environment/1, table/0]).
 
 -define(APP, emq_plugin_kafka).
 -define(TABLE, "emqx5_settings.term").
 
 -type problems() :: [Problem :: binary()].
 
-%% As it is on disk, so that a reload sees what was edited there. EMQX writes what the dashboard and the REST interface change there, too.
+%% Reads the file, so that a reload sees an operator's edits. EMQX writes changes by dashboard and REST API to it, too.
 -spec read() -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.
 read() ->
     of_config(config()).
 
-of_config({ok, Config}) -> placed(environment(Config));
+of_config({ok, Config}) -> in_data_dir(environment(Config));
 of_config({error, _} = Error) -> Error.
 
-%% The settings as they are written, wrong or not.
--spec config() -> {ok, Config :: map()} | {error, problems()}.
+%% The settings as written, valid or not.
 config() ->
     config(file()).
 
--spec file() -> file:filename().
 file() ->
     filename:join([emqx:data_dir(), "plugins", ?APP, "config.hocon"]).
 
@@ -44,39 +42,39 @@ configured({ok, Config}) when is_map(Config) -> {ok, Config};
 configured(Config) when is_map(Config) -> {ok, Config};
 configured(Other) -> {error, [problem("EMQX has no configuration of ~ts: ~0tp", [name_vsn(), Other])]}.
 
-%% EMQX's own data are not below its working directory where a package of the system has installed it.
-placed({ok, Environment}) -> {ok, [placed_setting(Setting) || Setting <- Environment]};
-placed({error, _} = Error) -> Error.
+in_data_dir({ok, Environment}) -> {ok, [in_data_dir_setting(Setting) || Setting <- Environment]};
+in_data_dir({error, _} = Error) -> Error.
 
--spec placed_setting({Name, Value}) -> {Name, Value | file:filename()}.
-placed_setting({spool_dir, "data/" ++ Inside}) -> {spool_dir, filename:join(emqx:data_dir(), Inside)};
-placed_setting(Setting) -> Setting.
+%% As installed by a system package, EMQX has its data outside its working directory.
+in_data_dir_setting({spool_dir, "data/" ++ Inside}) -> {spool_dir, filename:join(emqx:data_dir(), Inside)};
+in_data_dir_setting(Setting) -> Setting.
 
 name_vsn() ->
     {ok, Vsn} = application:get_key(?APP, vsn),
     unicode:characters_to_binary([atom_to_list(?APP), "-", Vsn]).
 
-%% EMQX starts the application with the environment of its .app file, which is empty.
+%% EMQX starts the application with the environment of its .app file, which is empty. An error has the readable part.
 -spec load_environment() -> ok | {error, problems(), [{atom() | binary(), term()}]}.
 load_environment() ->
-    prepared(read()).
+    load_environment(read()).
 
-%% Of an earlier start, something may be there that the configuration does not have any more.
-prepared({ok, Environment}) -> emq_plugin_kafka_settings:replace(Environment);
-prepared({error, Problems}) ->
-    {error, Problems, emq_plugin_kafka_emqx5_partial:environment()}.
+%% Replaced, not set: an earlier start may have left keys that the configuration has no longer.
+load_environment({ok, Environment}) -> emq_plugin_kafka_settings:replace(Environment);
+load_environment({error, Problems}) ->
+    Partial = emq_plugin_kafka_emqx5_partial:environment(config(), table(), file()),
+    {error, Problems, [in_data_dir_setting(Setting) || Setting <- Partial]}.
 
-%% A new configuration from the dashboard or the REST interface. EMQX 5.9 and later refuses what this refuses. EMQX 5.7 and 5.8 do not
-%% look at the answer, and have saved it already: it stays out of use, and the log says why.
+%% A new configuration from the dashboard or the REST API. EMQX 5.9 and later refuses it with this error. EMQX 5.7 and 5.8 have saved it
+%% already and ignore the error: the plugin keeps its settings, and logs why.
 -spec changed(Config :: map()) -> ok | {error, Text :: binary()}.
 changed(Config) ->
     changed(Config, whereis(emq_plugin_kafka_producer), table()).
 
-%% The code of a version that was removed is asked as long as the next one is not loaded.
+%% EMQX calls a removed version's code until the next version is loaded.
 changed(_Config, undefined, {error, _Gone}) -> ok;
-changed(Config, Pid, Table) -> answer(use(placed(of_table(Table, Config)), Pid), Pid).
+changed(Config, Pid, Table) -> answer(use(in_data_dir(of_table(Table, Config)), Pid), Pid).
 
-%% EMQX tells of a configuration, its own default for one, also before the application runs.
+%% EMQX also calls this before the application runs, for one with its default configuration.
 use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Environment, fun emq_plugin_kafka_nif:check/1));
 use({ok, Environment}, _Pid) -> reload(Environment);
 use({error, _} = Error, undefined) -> Error;
@@ -104,17 +102,17 @@ answer({error, Problems}, Pid) ->
     ok = logged(Pid, Text),
     {error, Text}.
 
-%% The process logs what it refuses.
+%% A running producer process logs refused settings itself.
 logged(undefined, Text) -> emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]);
 logged(_Pid, _Text) -> ok.
 
-%% The environment that a configuration makes. What it does not have has its default; what the plugin does not know is a problem.
+%% The environment that a configuration gives. A missing field has its default; an unknown field is a problem.
 -spec environment(Config :: map()) -> {ok, emq_plugin_kafka_broker:environment()} | {error, problems()}.
 environment(Config) ->
     of_table(table(), Config).
 
-%% Which fields there are, and what they are called in the environment.
--spec table() -> {ok, [term()]} | {error, term()}.
+%% The fields and their keys in the environment.
+-spec table() -> {ok, [emq_plugin_kafka_emqx5_values:row()]} | {error, term()}.
 table() ->
     table(code:priv_dir(?APP)).
 
@@ -126,21 +124,11 @@ of_table({error, Reason}, _Config) ->
 of_table({ok, Table}, Config) ->
     Fields = [Field || {Field, _, _, _} <- Table],
     Unknown = [problem("~ts: there is no such setting", [emq_plugin_kafka_text:printable(Field)]) || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
-    Settings = [setting(Row, Config) || Row <- Table],
+    Settings = [emq_plugin_kafka_emqx5_values:setting(Row, Config) || Row <- Table],
     environment(Unknown ++ [Problem || {error, Problems} <- Settings, Problem <- Problems], lists:append([S || S <- Settings, is_list(S)])).
 
 environment([], Environment) -> {ok, lists:sort(Environment)};
 environment(Problems, _Environment) -> {error, Problems}.
-
-%% Of a row of the table.
--spec setting(term(), Config :: map()) -> [{Name :: atom(), Value :: term()}] | {error, problems()}.
-setting({Field, Name, Types, Default}, Config) ->
-    setting(emq_plugin_kafka_emqx5_values:value(Types, maps:get(Field, Config, null)), Field, Name, Default).
-
-setting({ok, Value}, _Field, Name, _Default) -> [{Name, Value}];
-setting(unset, _Field, Name, {default, Value}) -> [{Name, Value}];
-setting(unset, _Field, _Name, none) -> [];
-setting({error, Problems}, Field, _Name, _Default) -> {error, [problem("~ts~ts: ~ts", [Field, Inside, Text]) || {Inside, Text} <- Problems]}.
 
 problem(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args)).

@@ -1,19 +1,34 @@
-%% What EMQX 5's configuration file has for a setting, as the application environment has it: the same that cuttlefish, which EMQX 5
-%% does not have, makes of it on the other brokers, by the same datatypes. Pure.
+%% Values of EMQX 5's configuration file as values of the application environment, by the datatypes of cuttlefish. EMQX 5 has no
+%% cuttlefish; the other brokers do, and both must give the same environment. Pure.
 -module(emq_plugin_kafka_emqx5_values).
 
--export([value/2]).
--export_type([type/0]).
+-export([setting/2]).
+-export_type([row/0]).
 
-%% Datatypes of the cuttlefish schema, and two of our own: a map of rules, for these events, and one of librdkafka's properties.
+%% A row of the table of settings: a field, its key in the environment, its types and its default.
+-type row() :: {Field :: binary(), Name :: atom(), [type()], Default :: {default, term()} | none}.
+%% Datatypes of the cuttlefish schema, and two of our own: a map of rules, for these events, and a map of librdkafka's properties.
 -type type() :: string | integer | {integer, integer()} | {atom, atom()} | {enum, [atom()]} | flag | {duration, ms} | bytesize
               | {rules, [Event :: string()]} | properties.
 
 -define(DURATION, "^(?:(?:[0-9]*\\.[0-9]+|[1-9][0-9]*)(?:f|w|d|h|ms|m|s))+$").
 -define(SEGMENT, "([0-9]*)(\\.[0-9]+)?(f|w|d|h|ms|m|s)").
 
-%% Of several types, the first that fits counts. What is empty is unset. A problem says what of the setting is wrong (a rule,
-%% or all of it), and how; a text that may be a secret is not in it.
+%% The environment entry of a row; none where the configuration has no value and the row no default.
+-spec setting(row(), Config :: map()) -> [{Name :: atom(), Value :: term()}] | {error, [Problem :: binary()]}.
+setting({Field, Name, Types, Default}, Config) ->
+    setting(value(Types, maps:get(Field, Config, null)), Field, Name, Default).
+
+setting({ok, Value}, _Field, Name, _Default) -> [{Name, Value}];
+setting(unset, _Field, Name, {default, Value}) -> [{Name, Value}];
+setting(unset, _Field, _Name, none) -> [];
+setting({error, Problems}, Field, _Name, _Default) -> {error, [problem(Field, Problem) || Problem <- Problems]}.
+
+%% Inside: the invalid part of a map (".\"key\""), or "".
+problem(Field, {Inside, Text}) ->
+    unicode:characters_to_binary(io_lib:format("~ts~ts: ~ts", [Field, Inside, Text])).
+
+%% The first type that fits counts. An empty value is unset. No problem contains a text that may be a secret.
 -spec value([type()], term()) -> {ok, term()} | unset | {error, [{Inside :: unicode:chardata(), Problem :: unicode:chardata()}]}.
 value([{rules, Events}], Given) -> map(fun(Key, Value) -> rule(Key, Value, Events) end, Given);
 value([properties], Given) -> map(fun property/2, Given);
@@ -30,7 +45,7 @@ first([], Text, All) -> {error, [{"", ["expected ", expected(All), ", not ", Tex
 next({ok, _} = Parsed, _Types, _Text, _All) -> Parsed;
 next(error, Types, Text, All) -> first(Types, Text, All).
 
-%% HOCON takes 5 for a number and "5" for a text; a conf file has texts.
+%% HOCON has numbers and texts; a conf file has texts only.
 text(null) -> unset;
 text(Value) when is_boolean(Value) -> {ok, atom_to_list(Value)};
 text(Value) when is_integer(Value) -> {ok, integer_to_list(Value)};
@@ -108,7 +123,7 @@ times(_Unit, error, error) -> error.
 fraction({Number, ""}) when is_float(Number) -> {ok, Number};
 fraction(_) -> error.
 
-%% What was expected, of all types together.
+%% For a problem: the expected types.
 expected([{enum, Atoms}]) -> ["one of " | lists:join(", ", [atom_to_list(Atom) || Atom <- Atoms])];
 expected([flag]) -> "true or false";
 expected([integer]) -> "a whole number";
@@ -139,7 +154,7 @@ entry(Key, {ok, Text}, As) -> {unicode:characters_to_list(Key), As(Text)};
 entry(Key, unset, _As) -> {unicode:characters_to_list(Key), ""};
 entry(Key, {error, Instead}, _As) -> {error, {inside(Key), ["expected a text", Instead]}}.
 
-%% Names may be any bytes.
+%% A key can be any bytes.
 inside(Key) -> [".\"", emq_plugin_kafka_text:printable(Key), "\""].
 
 rule(Key, Value, Events) ->
@@ -155,7 +170,7 @@ rule(false, Key, _Value, Events) ->
 is_rule_of(Event, Key) ->
     is_name(after_prefix(list_to_binary([Event, "."]), Key)).
 
-%% string:prefix/2 is not total: it wants UTF-8.
+%% Total, unlike string:prefix/2, which needs UTF-8.
 after_prefix(Prefix, Key) when binary_part(Key, 0, byte_size(Prefix)) =:= Prefix ->
     binary_part(Key, byte_size(Prefix), byte_size(Key) - byte_size(Prefix));
 after_prefix(_Prefix, _Key) ->
@@ -166,7 +181,7 @@ is_name(Name) when is_binary(Name), Name =/= <<>> ->
 is_name(_) ->
     false.
 
-%% As the cuttlefish schema gives it: JSON's own notation of what is not ASCII.
+%% The cuttlefish schema escapes characters outside ASCII in the same way.
 ascii(Char) when Char < 128 -> [Char];
 ascii(Char) when Char < 16#10000 -> unit(Char);
 ascii(Char) -> unit(16#D800 + ((Char - 16#10000) bsr 10)) ++ unit(16#DC00 + ((Char - 16#10000) band 16#3FF)).

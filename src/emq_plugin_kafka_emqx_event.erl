@@ -1,17 +1,20 @@
-%% Turns the arguments of a hook of EMQX 4 or 5 into an event. Pure, and total: whatever is no call of that hook, in any position,
-%% gives `bad_event` or an event that the library finds out to be none.
+%% Turns the arguments of a hook of EMQX 4 or 5 into an event. Pure and total: arguments of any other shape give `bad_event`, or an event
+%% that the library counts as bad.
 %%
-%% Only what is named here and in emq_plugin_kafka_emqx_extra is forwarded; what else is in a broker's maps (passwords, cookies,
-%% certificates, sockets) is not looked at. Records of the broker are matched by tag and size.
+%% Only fields named here and in emq_plugin_kafka_emqx_extra are forwarded. The broker's maps have more (passwords, cookies,
+%% certificates, sockets), which is never read. Records of the broker are matched by tag and size.
 -module(emq_plugin_kafka_emqx_event).
 
 -export([from_hook/3, why/1]).
 -export_type([generation/0, event/0]).
 
-%% The unit of durations differs.
+%% EMQX 4 has durations in seconds, EMQX 5 in milliseconds.
 -type generation() :: 4 | 5.
-%% Today's events of EMQ 2.3, and what the broker tells beyond them.
+%% An event as of EMQ 2.3, and the further fields of EMQX.
 -type event() :: {extended, Base :: tuple(), emq_plugin_kafka_emqx_extra:extra()} | bad_event.
+
+%% The options of a subscription that are numbers, in the order of a record.
+-define(OPTIONS, [qos, nl, rap, rh]).
 
 -spec from_hook(generation(), emq_plugin_kafka_broker:event() | 'client.refused', Args :: [term()]) -> event().
 from_hook(_, 'message.publish', [Message]) ->
@@ -31,7 +34,7 @@ from_hook(_, 'delivery.dropped', [Client, Message, Reason]) ->
     received('delivery.dropped', Client, Message, [reason(Reason)]);
 from_hook(4, 'delivery.completed', [Client, Message, Session]) ->
     received('delivery.completed', Client, Message, born(Session));
-%% Here the receiver is known by its client id alone.
+%% EMQX 5 gives only the receiver's client ID.
 from_hook(5, 'delivery.completed', [Message, Session]) ->
     received('delivery.completed', Session, Message, born(Session));
 from_hook(Generation, 'client.connect', [Connection, _Properties]) ->
@@ -41,7 +44,7 @@ from_hook(Generation, 'client.connack', [Connection, Reason, Properties]) ->
     extended({connection, 'client.connack', client(Connection, Connection)},
              emq_plugin_kafka_emqx_extra:answer(Reason, Properties)
              ++ emq_plugin_kafka_emqx_extra:connection(Generation, #{}, Connection));
-%% A connect that was refused, with the code that MQTT 3.1.1 has for it.
+%% A refused connect, with the code of MQTT 3.1.1.
 from_hook(Generation, 'client.refused', [Connection, Reason, Properties]) ->
     extended({connected, emq_plugin_kafka_emqx_codes:connack(Reason), client(Connection, Connection)},
              emq_plugin_kafka_emqx_extra:answer(Reason, Properties)
@@ -83,10 +86,38 @@ session(Generation, Hook, Client, Reason, Session) ->
 
 subscriptions(Hook, Client, Topics, Properties) ->
     extended({subscriptions, Hook, client_id(Client), username(Client),
-              emq_plugin_kafka_emqx_topics:normal(Topics, Properties)},
+              topics(Topics, Properties)},
              emq_plugin_kafka_emqx_extra:subscription(Client, Properties)).
 
-%% #message{}, that of 5.x with one field more.
+%% Topics and options as EMQ 2.3 has them: the topic without its prefix, the group of a shared subscription among the options. The
+%% packet's properties have the subscription identifier. A term that is no list of topics stays for the library to refuse.
+topics([{Topic, Opts} | Topics], Properties) -> [topic(Topic, Opts, Properties) | topics(Topics, Properties)];
+topics(Other, _Properties) -> Other.
+
+topic({share, Group, Topic}, Opts, Properties) when is_binary(Group) -> {Topic, options(Opts, Properties, Group)};
+topic(Topic, Opts, Properties) -> {Topic, options(Opts, Properties, group(emq_plugin_kafka_emqx_extra:field(share, Opts)))}.
+
+group(Group) when is_binary(Group) -> Group;
+group(Group) when is_atom(Group), Group =/= undefined -> atom_to_binary(Group, utf8);
+group(_) -> none.
+
+options(Opts, Properties, Group) ->
+    [{Name, Number} || Name <- ?OPTIONS, Number <- option(emq_plugin_kafka_emqx_extra:field(Name, Opts))]
+        ++ [{subid, Number} || Number <- subscription_id(Opts, Properties)]
+        ++ [{share, Group} || Group =/= none]
+        ++ [{is_new, New} || New <- [emq_plugin_kafka_emqx_extra:field(is_new, Opts)], is_boolean(New)].
+
+subscription_id(Opts, Properties) ->
+    first(option(emq_plugin_kafka_emqx_extra:field(subid, Opts)),
+          option(emq_plugin_kafka_emqx_extra:field('Subscription-Identifier', Properties))).
+
+first([], Numbers) -> Numbers;
+first(Numbers, _) -> Numbers.
+
+option(Number) when is_integer(Number), Number >= 0, Number < 1 bsl 32 -> [Number];
+option(_) -> [].
+
+%% #message{}. That of 5.x can have one field more.
 message({message, Id, QoS, From, Flags, Headers, Topic, Payload, Timestamp}) ->
     {publish, emq_plugin_kafka_event:name(From), text(emq_plugin_kafka_emqx_extra:field(username, Headers)), Topic, Payload, QoS, flag(dup, Flags),
      flag(retain, Flags), emq_plugin_kafka_event:id(Id), timestamp(Timestamp)};
@@ -97,15 +128,14 @@ message(_) ->
 
 flag(Name, Flags) -> emq_plugin_kafka_emqx_extra:field(Name, Flags) =:= true.
 
-%% What a rule or another plugin has set may lie before 1970.
+%% Rules and other plugins may set a time before 1970.
 timestamp(Timestamp) when is_integer(Timestamp), Timestamp >= -(1 bsl 63), Timestamp < 1 bsl 63 -> Timestamp;
 timestamp(_) -> undefined.
 
 milliseconds(Timestamp) when is_integer(Timestamp), Timestamp >= 0, Timestamp < 1 bsl 63 -> Timestamp;
 milliseconds(_) -> undefined.
 
-%% Whose connection it is, and the connection. Those of gateways, which speak something else than MQTT, may have no version or
-%% keepalive; 0 stands for none.
+%% A client and its connection. Connections of gateways, which are not MQTT, may have no version or keepalive: 0.
 client(Client, Connection) ->
     {Host, Port} = emq_plugin_kafka_emqx_extra:peer(Client, Connection),
     {client, client_id(Client), username(Client), Host, Port,
@@ -126,7 +156,8 @@ text(_) -> undefined.
 
 reason(Reason) -> {reason, why(Reason)}.
 
-%% Why something ended or was refused, in words that do not depend on the generation. EMQX 5 has maps, in which there may also be what a client has sent.
+%% The reason of an end or a refusal, the same for both generations. Of EMQX 5's maps only the cause is taken: the rest may have a client's
+%% data.
 -spec why(Reason :: term()) -> binary().
 why(takeovered) -> <<"takenover">>;
 why({shutdown, Reason}) -> why(Reason);

@@ -1,5 +1,5 @@
 %% What `kafka test` has found, as text: each server step by step, the record, and what to change. Pure.
--module(emq_plugin_kafka_test_text).
+-module(emq_plugin_kafka_cli_probe).
 
 -export([format/1]).
 
