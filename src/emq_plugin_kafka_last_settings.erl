@@ -3,7 +3,7 @@
 %% Runs in the producer's process.
 -module(emq_plugin_kafka_last_settings).
 
--export([file/0, worked/1, before/1, for_start/1]).
+-export([file/0, save/1, before/1, for_start/1]).
 
 -define(NAME, "kafka_spool.settings").
 %% Of this VM, with marks that tell one secret from another.
@@ -14,8 +14,8 @@ file() ->
     unicode:characters_to_binary(filename:join(emq_plugin_kafka_broker:data_dir(), ?NAME)).
 
 %% These are in force now.
--spec worked([emq_plugin_kafka_nif:setting()]) -> ok.
-worked(Settings) ->
+-spec save([emq_plugin_kafka_nif:setting()]) -> ok.
+save(Settings) ->
     ok = persistent_term:put(?SHOWN, emq_plugin_kafka_nif:shown()),
     kept(emq_plugin_kafka_nif:keep(file(), Settings)).
 

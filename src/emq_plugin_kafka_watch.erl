@@ -2,7 +2,7 @@
 %% once a second; what is told and when is decided in emq_plugin_kafka_report and emq_plugin_kafka_alarms, which are pure.
 -module(emq_plugin_kafka_watch).
 
--export([new/0, opened/1, reloaded/1, failed/2, look/2, last_error/1, alarms/1, stop/1]).
+-export([new/0, opened/1, reloaded/1, failed/2, tick/2, last_error/1, alarms/1, stop/1]).
 -export_type([watch/0, last_error/0]).
 
 -record(watch, {%% None before a producer was opened.
@@ -45,10 +45,10 @@ failed(Problems, Watch) ->
     lists:foldl(fun failure/2, Watch, Problems).
 
 %% problems: why nothing is forwarded. refused: problems of refused settings.
--spec look(#{problems := [binary()], refused := [binary()]}, watch()) -> watch().
-look(Wrong, #watch{report = none} = Watch) ->
+-spec tick(#{problems := [binary()], refused := [binary()]}, watch()) -> watch().
+tick(Wrong, #watch{report = none} = Watch) ->
     alarm(Wrong#{stats => none, broker_up => unknown, failing => false, linger_ms => 0}, Watch);
-look(Wrong, Watch) ->
+tick(Wrong, Watch) ->
     Notices = emq_plugin_kafka_nif:take_notices(),
     Stats = emq_plugin_kafka_nif:stats(),
     #watch{report = Report, places = Places, unseen = Before} = Located = located(lost(Stats), Watch),
