@@ -98,10 +98,10 @@ impl TopicFilter {
 mod tests {
     use super::*;
 
-    /// One table for this matcher and for the broker's own; see test/filters.tsv.
+    /// One table for this matcher and for the broker's own; see test/unit/filters.tsv.
     #[test]
     fn matches_as_the_broker_does() {
-        let table = include_str!("../../../test/filters.tsv");
+        let table = include_str!("../../../test/unit/filters.tsv");
         let mut cases = 0;
         for line in table.lines().filter(|line| !line.starts_with("##")) {
             let [topic, filter, expected] = line.split('\t').collect::<Vec<_>>()[..] else {

@@ -1,6 +1,6 @@
 %% Which publishes of EMQX 4 and 5 wait for their record, and which are left without an acknowledgement when it is not safe: a
 %% client's own with QoS 1 and 2, in the process of its connection, and no other. What the broker makes of what the hook gives back is
-%% in test/emqx4 and test/emqx5.
+%% in test/brokers/emqx4 and emqx5.
 -module(emqx_gate_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").

@@ -1,5 +1,5 @@
 %% Payloads that are io lists, on each generation of brokers and in each format, into a real Kafka: the records are those of the same
-%% payload as one binary. The registration on EMQX is that of test/emqx4 and test/emqx5.
+%% payload as one binary. The registration on EMQX is that of test/brokers/emqx4 and emqx5.
 -module(iodata_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").

@@ -1,4 +1,4 @@
-%% Holds records against the JSON Schemas in schemas/, by a validator that is not ours: test/validate.py.
+%% Holds records against the JSON Schemas in schemas/, by a validator that is not ours: test/live/validate.py.
 -module(schema_validator).
 
 -export([validate/2]).
@@ -8,7 +8,7 @@ validate(Records, Config) ->
     File = filename:join(proplists:get_value(priv_dir, Config), "records.jsonl"),
     ok = file:write_file(File, [["{\"event\": \"", atom_to_list(Event), "\", \"record\": ", Text, "}\n"]
                                 || {Event, Text} <- Records]),
-    {Status, Output} = standin_broker:run("/bin/sh", ["-c", "exec \"$0\" \"$1\" <\"$2\"", dir("test/validate.py"),
+    {Status, Output} = standin_broker:run("/bin/sh", ["-c", "exec \"$0\" \"$1\" <\"$2\"", dir("test/live/validate.py"),
                                                       dir("schemas"), File]),
     ct:pal("~ts", [Output]),
     Events = [atom_to_list(Event) || {Event, _} <- Records],

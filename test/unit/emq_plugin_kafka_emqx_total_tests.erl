@@ -1,5 +1,5 @@
 %% The callbacks of EMQX 4 and 5 are total: whatever a hook is called with, it goes on with what it has, nothing is raised, and one
-%% record is counted. The NIF is real; there is no Kafka behind it. The registration is that of test/emqx4 and test/emqx5.
+%% record is counted. The NIF is real; there is no Kafka behind it. The registration is that of test/brokers/emqx4 and emqx5.
 -module(emq_plugin_kafka_emqx_total_tests).
 
 %% Before EUnit's header, which defines LET too.

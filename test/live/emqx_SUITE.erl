@@ -1,5 +1,5 @@
 %% The adapters of EMQX 4 and 5: every recorded hook call of both brokers through the callbacks as they are registered, into a real
-%% Kafka, and the records back. The registration is that of test/emqx4 and test/emqx5; tests of gating are in emqx_gate_SUITE.
+%% Kafka, and the records back. The registration is that of test/brokers/emqx4 and emqx5; tests of gating are in emqx_gate_SUITE.
 -module(emqx_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").

@@ -225,7 +225,7 @@ emqx5_package_is_reproducible(Config) ->
     ?assertEqual(file:read_file(package(Config, "one")), file:read_file(package(Config, "two"))).
 
 emqx5_schema_is_avro_and_the_defaults_conform(Config) ->
-    ok = succeed("/usr/bin/python3", [filename:join([?config(root, Config), "test", "avro_config.py"]),
+    ok = succeed("/usr/bin/python3", [filename:join([?config(root, Config), "test", "live", "avro_config.py"]),
                                       source(Config, "priv/config_schema.avsc"), source(Config, "priv/config.hocon")]).
 
 emqx5_package_lies_ready_where_emqx_does_not_run(Config) ->

@@ -1,7 +1,7 @@
 %% What the hooks of EMQX 4 and 5 have in common, for the tests: a table of callbacks in descending order of priority, changed by
 %% one process; what a callback raises is caught and logged, what a filter raises is not; del only sends a message.
 %%
-%% The broker's module emqx_hooks is one of two that call this one: test/emqx4/emqx_hooks.erl and test/emqx5/emqx_hooks.erl.
+%% The broker's module emqx_hooks is one of two that call this one: emqx4/emqx_hooks.erl and emqx5/emqx_hooks.erl.
 -module(standin_emqx_hooks).
 -behaviour(gen_server).
 
@@ -16,7 +16,7 @@ start(Generation) ->
     Root = os:getenv("PROJECT_ROOT", "."),
     Out = filename:join([Root, "_build", "test", Name]),
     ok = filelib:ensure_dir(filename:join(Out, "any")),
-    [load(Out, File) || File <- filelib:wildcard(filename:join([Root, "test", Name, "*.erl"]))],
+    [load(Out, File) || File <- filelib:wildcard(filename:join([Root, "test", "brokers", Name, "*.erl"]))],
     ok = forget(),
     {ok, _} = gen_server:start({local, ?MODULE}, ?MODULE, Generation, []),
     ok.
