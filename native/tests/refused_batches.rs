@@ -14,8 +14,8 @@ use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
 use emq_plugin_kafka_nif::flow::pipeline::Outcome;
-use emq_plugin_kafka_nif::kafka::delivery::error_name;
 use emq_plugin_kafka_nif::kafka::errors::TABLE;
+use emq_plugin_kafka_nif::kafka::errors::error_name;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const INVALID: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;

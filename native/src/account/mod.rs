@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod notices;
+pub mod returned;
 pub mod rounds;
 pub mod shared;
 pub mod suspects;

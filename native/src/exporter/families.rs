@@ -9,8 +9,8 @@ use emq_kafka_spool::State;
 
 use super::text::Families;
 use crate::flow::view::View;
-use crate::kafka::delivery::error_name;
 use crate::kafka::errors::USUAL;
+use crate::kafka::errors::error_name;
 use crate::kafka::statistics::{Broker, Statistics};
 use crate::metrics::{DropReason, Snapshot};
 

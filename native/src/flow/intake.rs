@@ -12,8 +12,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::account::returned::Returned;
 use crate::account::shared::{Origin, Shared};
-use crate::kafka::give_back::Returned;
 use crate::kafka::produce::{Record, Refused};
 use crate::kafka::producer::Producer;
 use crate::metrics::{DropReason, Home};

@@ -4,6 +4,7 @@ pub mod bystander;
 pub mod flush;
 pub mod handle;
 pub mod intake;
+pub mod open_error;
 pub mod pipeline;
 pub mod replay;
 pub mod view;

@@ -11,10 +11,11 @@ use std::time::Duration;
 use emq_kafka_spool::{Batch, Reader};
 
 use crate::account::shared::Origin;
-use crate::kafka::dead_letter::Verdict;
+use crate::flow::open_error::OpenError;
+use crate::kafka::client::Client;
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::produce::{Record, Refused, cost};
-use crate::kafka::producer::{Client, OpenError};
+use crate::kafka::verdict::Verdict;
 use crate::metrics::DropReason;
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;

@@ -9,25 +9,21 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::account::notices::Level;
 use crate::account::rounds::Round;
 use crate::account::shared::Origin;
 use crate::account::waiters::WaiterId;
 use crate::event::time::now;
+use crate::kafka::client::Client;
 use crate::kafka::errors::{Blame, blame};
 use crate::kafka::key_order::Slot;
-use crate::kafka::log_words::Said;
+use crate::kafka::log;
 use crate::kafka::produce::cost;
-use crate::kafka::producer::Client;
 use crate::kafka::reports::{Content, Event, Report, Reports};
-use crate::metrics::{Home, Latencies};
+use crate::metrics::Latencies;
 
 /// How long the thread sleeps at most while nothing is reported: so late, at worst, is a caller told of room that the spool got
 /// otherwise.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// librdkafka's name of the warning that requests were not answered in time.
-const REQUEST_TIMEOUT: &str = "REQTMOUT";
 
 /// How often it is looked for callers that died while they waited.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -87,8 +83,8 @@ pub fn serve_event<'e>(
 ) -> Option<Batch<'e>> {
     match event.content() {
         Content::Reports(reports) => return Some(serve_reports(client, reports, settled, failed)),
-        Content::Log { level, facility, text } => log(client, level, facility.trim(), text.trim()),
-        Content::Error(code, reason) => error(client, code, reason.trim()),
+        Content::Log { level, facility, text } => log::line(client, level, facility.trim(), text.trim()),
+        Content::Error(code, reason) => log::error(client, code, reason.trim()),
         Content::Statistics(text) => client.statistics.put(&text),
         Content::Other => {}
     }
@@ -238,105 +234,7 @@ fn cost_of(report: Report<'_>) -> usize {
     cost(report.key(), report.value(), &report.headers())
 }
 
-fn log(client: &Client, level: i32, facility: &str, message: &str) {
-    const NAMES: [&str; 8] = ["Emerg", "Alert", "Critical", "Error", "Warning", "Notice", "Info", "Debug"];
-    if is_of_isolation(facility, message) {
-        return;
-    }
-    match client.words.of(facility, message) {
-        Said::Words(text) => return client.shared.notices.push(&text, text.clone()),
-        Said::Nothing => return,
-        Said::Unchanged => {}
-    }
-    let name = usize::try_from(level).ok().and_then(|level| NAMES.get(level)).unwrap_or(&"Debug");
-    let text = format!("librdkafka {name} {facility}: {}", without_count(message));
-    match level {
-        // Read for the sake of those that were told in other words.
-        5.. if !client.talkative => {}
-        // Asked for by the operator, who wants to see each.
-        5.. => client.shared.notices.push_at(Level::Info, &text, text.clone()),
-        // The one sign of a Kafka that is there and silent, as behind a firewall that drops packets.
-        4 if facility == REQUEST_TIMEOUT => client.shared.notices.push(facility, text),
-        4 => client.shared.notices.push_at(Level::Warning, facility, text),
-        _ => client.shared.notices.push(facility, text),
-    }
-}
-
-/// What librdkafka says of the property that ends a producer with a refused batch, and of that end: `isolate` tells it better.
-fn is_of_isolation(facility: &str, message: &str) -> bool {
-    match facility {
-        "CONFWARN" => message.contains("enable.gapless.guarantee"),
-        "FATAL" => message.contains("gap-less guarantee"),
-        _ => false,
-    }
-}
-
-/// The notices are counted, librdkafka need not count them too: `(after 0ms in state CONNECT, 7 identical error(s) suppressed)`.
-fn without_count(message: &str) -> String {
-    let counted = |text: &str| {
-        text.rsplit_once(", ")
-            .filter(|(_, tail)| {
-                tail.trim_start_matches(|c: char| c.is_ascii_digit()) == " identical error(s) suppressed)"
-            })
-            .map(|(head, _)| format!("{head})"))
-    };
-    counted(message).unwrap_or_else(|| message.to_owned())
-}
-
-fn error(client: &Client, code: RDKafkaErrorCode, reason: &str) {
-    match code {
-        // librdkafka logs these with more words (`FAIL`), or they only sum up such lines.
-        RDKafkaErrorCode::BrokerTransportFailure
-        | RDKafkaErrorCode::AllBrokersDown
-        | RDKafkaErrorCode::Resolve
-        | RDKafkaErrorCode::SSL
-        | RDKafkaErrorCode::Authentication
-        // `isolate` tells of it.
-        | RDKafkaErrorCode::GaplessGuarantee => {}
-        RDKafkaErrorCode::Fatal if is_of_isolation("FATAL", reason) => {}
-        code => client.shared.notices.push(&error_name(code), format!("{}: {reason}", error_name(code))),
-    }
-}
-
-/// An error's name in statistics, in the style of the drop reasons: `TopicAuthorizationFailed` is
-/// `topic_authorization_failed`.
-#[must_use]
-pub fn error_name(code: RDKafkaErrorCode) -> String {
-    let mut name = String::new();
-    let shown = format!("{code:?}");
-    let mut previous = None;
-    let mut characters = shown.chars().peekable();
-    while let Some(c) = characters.next() {
-        // An abbreviation, as in `SSL`, is one word.
-        let begins = c.is_ascii_uppercase()
-            && previous.is_some_and(|before: char| {
-                before.is_ascii_lowercase() || characters.peek().is_some_and(char::is_ascii_lowercase)
-            });
-        if begins {
-            name.push('_');
-        }
-        name.push(c.to_ascii_lowercase());
-        previous = Some(c);
-    }
-    name
-}
-
 impl Client {
-    /// A record's place in the order, as it is stored.
-    #[must_use]
-    pub fn stored_order(&self, order: u64) -> u64 {
-        self.store.as_ref().map_or(order, |store| store.order(order))
-    }
-
-    /// Where a record of this origin waits.
-    #[must_use]
-    pub const fn home(origin: Origin, cost: usize) -> Home {
-        match origin {
-            Origin::Direct(_) | Origin::DeadLetter(_) => Home::Memory(cost),
-            Origin::Main(_) | Origin::Handover(_) => Home::Spool,
-        }
-    }
-
     /// The first record of a key was acknowledged (`open`) or refused.
     fn follow_report(&self, report: Report<'_>, open: bool) {
         if let Some((topic, key)) = self.topics.get(&report.topic()).zip(report.key()) {
@@ -354,27 +252,5 @@ impl Client {
         if in_spool || !budget.is_full() {
             self.shared.waiters.tell_of_room(budget.room_for().max(usize::from(in_spool)));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_the_log_is_counted_once() {
-        let counted = "Connect failed (after 0ms in state CONNECT, 137 identical error(s) suppressed)";
-        assert_eq!(without_count(counted), "Connect failed (after 0ms in state CONNECT)");
-        for plain in ["Connect failed (after 0ms in state CONNECT)", "a, b"] {
-            assert_eq!(without_count(plain), plain);
-        }
-    }
-
-    #[test]
-    fn errors_have_names_like_drop_reasons() {
-        assert_eq!(error_name(RDKafkaErrorCode::TopicAuthorizationFailed), "topic_authorization_failed");
-        assert_eq!(error_name(RDKafkaErrorCode::MessageTimedOut), "message_timed_out");
-        assert_eq!(error_name(RDKafkaErrorCode::SSL), "ssl");
-        assert_eq!(error_name(RDKafkaErrorCode::UnsupportedSASLMechanism), "unsupported_sasl_mechanism");
     }
 }

@@ -80,3 +80,39 @@ pub const USUAL: [RDKafkaErrorCode; 9] = [
     RDKafkaErrorCode::UnknownTopic,
     RDKafkaErrorCode::UnknownPartition,
 ];
+
+/// An error's name in statistics, in the style of the drop reasons: `TopicAuthorizationFailed` is
+/// `topic_authorization_failed`.
+#[must_use]
+pub fn error_name(code: RDKafkaErrorCode) -> String {
+    let mut name = String::new();
+    let shown = format!("{code:?}");
+    let mut previous = None;
+    let mut characters = shown.chars().peekable();
+    while let Some(c) = characters.next() {
+        // An abbreviation, as in `SSL`, is one word.
+        let begins = c.is_ascii_uppercase()
+            && previous.is_some_and(|before: char| {
+                before.is_ascii_lowercase() || characters.peek().is_some_and(char::is_ascii_lowercase)
+            });
+        if begins {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+        previous = Some(c);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_names_like_drop_reasons() {
+        assert_eq!(error_name(RDKafkaErrorCode::TopicAuthorizationFailed), "topic_authorization_failed");
+        assert_eq!(error_name(RDKafkaErrorCode::MessageTimedOut), "message_timed_out");
+        assert_eq!(error_name(RDKafkaErrorCode::SSL), "ssl");
+        assert_eq!(error_name(RDKafkaErrorCode::UnsupportedSASLMechanism), "unsupported_sasl_mechanism");
+    }
+}

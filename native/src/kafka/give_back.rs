@@ -1,31 +1,14 @@
-//! Records that librdkafka gives back, or that it never got: kept for the next producer, or refused for good.
+//! Records that librdkafka gives back, or that it never got: kept for the next producer.
 
 use std::sync::PoisonError;
 
-use rdkafka::error::RDKafkaErrorCode;
-
+use crate::account::returned::Returned;
 use crate::account::shared::Origin;
-use crate::account::waiters::WaiterId;
-use crate::kafka::dead_letter::Verdict;
-use crate::kafka::delivery::error_name;
+use crate::kafka::client::Client;
 use crate::kafka::key_order::Waiting;
-use crate::kafka::produce::{Refused, cost};
-use crate::kafka::producer::Client;
+use crate::kafka::produce::cost;
 use crate::kafka::reports::Report;
 use crate::record::stored::Stored;
-
-/// A record that librdkafka gave back undelivered, to be produced by another producer.
-#[derive(Debug)]
-pub struct Returned {
-    /// Its place in the order of all records.
-    pub order: u64,
-    /// The record, as `Stored`.
-    pub stored: Vec<u8>,
-    /// The room that it still has in the budget.
-    pub cost: usize,
-    /// Who waits for it.
-    pub waiter: Option<WaiterId>,
-}
 
 impl Client {
     /// A copy of the record of a report.
@@ -95,32 +78,5 @@ impl Client {
 
     fn keep(&self, returned: Returned) {
         self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(returned);
-    }
-
-    /// A record that Kafka refuses for good, with this error.
-    pub fn refuse_for(&self, record: &Waiting, error: RDKafkaErrorCode) {
-        self.refuse_record(record, Verdict::Failed(error_name(error)), &error.to_string());
-    }
-
-    /// A record that librdkafka would not take.
-    pub fn refuse_waiting(&self, record: &Waiting, refusal: Refused) {
-        let verdict = match refusal {
-            Refused::Final(verdict) => verdict,
-            Refused::Full | Refused::Fatal => Verdict::Dropped(refusal.reason()),
-        };
-        let words = verdict.name().to_owned();
-        self.refuse_record(record, verdict, &words);
-    }
-
-    fn refuse_record(&self, record: &Waiting, verdict: Verdict, words: &str) {
-        match record.number.origin() {
-            Origin::DeadLetter(letter) => self.dead_letter_refused(letter, verdict.name()),
-            origin => match Stored::read(&record.stored) {
-                Ok(stored) => self.refuse(&stored, origin, verdict, words),
-                Err(_) => self.refuse_unreadable(origin, record.cost),
-            },
-        }
-        // Last: who waits until librdkafka is empty finds everything settled.
-        self.in_librdkafka.leave(record.number.round(), 1);
     }
 }

@@ -4,8 +4,9 @@
 //! The chunk is one batch in each partition: the client lingers for ever, is given the whole chunk, and is flushed. The other topics'
 //! records go their usual way. Opened with a producer, and only where there is such a topic.
 //!
-//! Two threads: one sends, the other serves the delivery reports. Both end with the producer.
+//! `isolated` has the two threads: one sends, the other serves the delivery reports.
 
+mod culprits;
 mod queue;
 
 use std::collections::HashMap;
@@ -15,20 +16,17 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 
 use crate::config::Settings;
-use crate::kafka::delivery;
-use crate::kafka::errors::{Blame, blame};
 use crate::kafka::key_order::Waiting;
 use crate::kafka::native_client::{self, NativeClient};
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::produce::{Record, Refused, hand_over, refused};
-use crate::kafka::producer::Client;
-use crate::kafka::reports::{Queue, Report};
-use crate::record::stored::Stored;
+use crate::kafka::reports::{Event, Queue};
 use crate::rules::topic::KafkaTopic;
-use queue::{Bounds, Culprits, TopicQueue};
+pub use culprits::Culprits;
+use queue::{Bounds, TopicQueue};
 
 /// Records of a chunk at most. More would only make a refused batch more expensive.
 const CHUNK: usize = 1000;
@@ -53,10 +51,13 @@ struct Topic {
 }
 
 /// What is sent next of one topic.
-struct Chunk {
-    name: String,
-    handle: Arc<TopicHandle>,
-    records: Vec<Waiting>,
+pub struct Chunk {
+    /// The topic's name.
+    pub topic: String,
+    /// The topic.
+    pub handle: Arc<TopicHandle>,
+    /// Its records.
+    pub records: Vec<Waiting>,
 }
 
 type Topics = HashMap<String, Topic>;
@@ -120,34 +121,19 @@ impl Isolation {
         taken
     }
 
-    /// Sends until it is told to stop.
-    pub fn send(&self, main: &Client) {
-        while !self.closing.load(Ordering::Acquire) {
-            let (chunks, is_under_way) = self.next_chunks(main);
-            for chunk in chunks {
-                self.hand_over(main, chunk);
-            }
-            if is_under_way {
-                let milliseconds = i32::try_from(FLUSH.as_millis()).unwrap_or(i32::MAX);
-                // SAFETY: the client is alive. Delivery reports are events, which the other thread serves.
-                unsafe { rd_kafka_flush(self.native.native_ptr(), milliseconds) };
-            }
-        }
-    }
-
     /// The chunks of all topics that have none under way, and whether anything is under way with them. Waits for a moment where there
-    /// is nothing to do.
-    fn next_chunks(&self, main: &Client) -> (Vec<Chunk>, bool) {
+    /// is nothing to do. `leaves` is called for a topic that goes the usual way again, with the topics locked.
+    pub fn next_chunks(&self, mut leaves: impl FnMut(&str)) -> (Vec<Chunk>, bool) {
         let mut topics = self.topics();
         let mut chunks = Vec::new();
         topics.retain(|name, topic| {
             let records = topic.queue.next_chunk();
             if !records.is_empty() {
-                chunks.push(Chunk { name: name.clone(), handle: Arc::clone(&topic.handle), records });
+                chunks.push(Chunk { topic: name.clone(), handle: Arc::clone(&topic.handle), records });
             }
             let stays = !topic.queue.is_idle() || topic.since.elapsed() < PROBATION;
             if !stays {
-                main.trust_again(name);
+                leaves(name);
             }
             stays
         });
@@ -158,96 +144,81 @@ impl Isolation {
         (chunks, is_under_way)
     }
 
-    fn hand_over(&self, main: &Client, chunk: Chunk) {
-        let Chunk { name, handle, records } = chunk;
-        let mut records = records.into_iter();
-        while let Some(record) = records.next() {
-            let Ok(stored) = Stored::read(&record.stored) else {
-                main.refuse_waiting(&record, refused(RDKafkaErrorCode::InvalidMessage));
-                self.settle(&name, 1);
-                continue;
-            };
-            match hand_over(&self.native, &Record::of(&stored, &handle), record.number.get()).map_err(refused) {
-                Ok(()) => {}
-                Err(refusal @ Refused::Final(_)) => {
-                    main.refuse_waiting(&record, refusal);
-                    self.settle(&name, 1);
-                }
-                Err(refusal) => {
-                    if refusal == Refused::Fatal {
-                        self.closing.store(true, Ordering::Release);
-                        main.fail();
-                    }
-                    let rest = std::iter::once(record).chain(records).collect();
-                    self.of(&name, |topic| topic.queue.not_sent(rest));
-                    return;
-                }
-            }
-        }
+    /// Hands a record of a chunk to librdkafka.
+    ///
+    /// # Errors
+    ///
+    /// Why librdkafka did not take it.
+    pub fn produce(&self, record: &Record<'_>, number: u64) -> Result<(), Refused> {
+        hand_over(&self.native, record, number).map_err(refused)
     }
 
-    /// Serves the delivery reports until it is told to stop.
-    pub fn serve(&self, main: &Client) {
-        let mut settled = delivery::Settled::default();
-        while !self.stop.load(Ordering::Acquire) {
-            if let Some(event) = self.queue.poll(WAIT) {
-                let mut failed = Vec::new();
-                let batch = delivery::serve_event(main, &event, &mut settled, &mut |report, error| {
-                    failed.push((report, error));
-                });
-                let Some(batch) = batch else { continue };
-                let name = batch.topic.into_owned();
-                self.of(&name, |topic| topic.queue.delivered(batch.delivered));
-                if !failed.is_empty() {
-                    self.refused(main, &name, &failed);
-                }
-                self.changed.notify_all();
-            }
-        }
+    /// Sends the chunks. Waits for their reports, for a moment.
+    pub fn flush(&self) {
+        let milliseconds = i32::try_from(FLUSH.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the client is alive. Delivery reports are events, which another thread serves.
+        unsafe { rd_kafka_flush(self.native.native_ptr(), milliseconds) };
     }
 
-    /// Kafka has refused a batch, or it was given back.
-    fn refused(&self, main: &Client, name: &str, failed: &[(Report<'_>, RDKafkaErrorCode)]) {
-        let Some((_, error)) = failed.first().copied() else { return };
-        let records: Vec<_> = failed.iter().map(|(report, _)| main.waiting(*report)).collect();
-        let blame = blame(error);
-        let guilty = match blame {
-            Blame::Record | Blame::Size if failed.len() == 1 || !self.closing.load(Ordering::Acquire) => {
-                let culprits = culprits(failed, blame);
-                self.of(name, |topic| {
-                    topic.since = Instant::now();
-                    topic.queue.refused(records, &culprits)
-                })
-            }
-            Blame::Topic | Blame::Limit => {
-                self.settle(name, records.len());
-                Some(records)
-            }
-            // The next producer finds out.
-            Blame::Record | Blame::Size | Blame::Producer | Blame::Nobody => {
-                self.settle(name, records.len());
-                for record in records {
-                    main.give_back_waiting(record);
-                }
-                if blame == Blame::Producer {
-                    main.fail();
-                }
-                None
-            }
-        };
-        for record in guilty.into_iter().flatten() {
-            main.refuse_for(&record, error);
-        }
+    /// librdkafka's next event, within a moment.
+    #[must_use]
+    pub fn poll(&self) -> Option<Event> {
+        self.queue.poll(WAIT)
     }
 
-    /// Nothing more is sent; what waits is given back.
-    pub fn close(&self, main: &Client) {
+    /// librdkafka took none of these.
+    pub fn not_sent(&self, topic: &str, records: Vec<Waiting>) {
+        self.of(topic, |topic| topic.queue.not_sent(records));
+    }
+
+    /// Kafka has so many records.
+    pub fn delivered(&self, topic: &str, records: usize) {
+        self.of(topic, |topic| topic.queue.delivered(records));
+    }
+
+    /// So many records have another end.
+    pub fn settle(&self, topic: &str, records: usize) {
+        self.of(topic, |topic| (0..records).for_each(|_| topic.queue.settled()));
+    }
+
+    /// Kafka has refused a batch with these records. Gives those that are refused for good; the others are sent again.
+    #[must_use]
+    pub fn refused(&self, topic: &str, records: Vec<Waiting>, culprits: &Culprits) -> Vec<Waiting> {
+        let refused = self.of(topic, |topic| {
+            topic.since = Instant::now();
+            topic.queue.refused(records, culprits)
+        });
+        refused.unwrap_or_default()
+    }
+
+    /// A chunk was reported: the next one may go.
+    pub fn reported(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Nothing more is sent. Gives what waits.
+    #[must_use]
+    pub fn close(&self) -> Vec<Waiting> {
         self.closing.store(true, Ordering::Release);
         self.changed.notify_all();
-        let waiting: Vec<_> = self.topics().values_mut().flat_map(|topic| topic.queue.take_waiting()).collect();
-        for record in waiting {
-            main.give_back_waiting(record);
-        }
+        self.topics().values_mut().flat_map(|topic| topic.queue.take_waiting()).collect()
+    }
+
+    /// Whether nothing more is sent.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether its threads are to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// librdkafka takes nothing any more.
+    pub fn fail(&self) {
+        self.closing.store(true, Ordering::Release);
     }
 
     /// Gives back what librdkafka has: by `flags` what it has not sent, and what is in flight.
@@ -264,78 +235,12 @@ impl Isolation {
         self.queue.wake();
     }
 
-    fn settle(&self, name: &str, records: usize) {
-        self.of(name, |topic| (0..records).for_each(|_| topic.queue.settled()));
-    }
-
     fn of<T>(&self, name: &str, change: impl FnOnce(&mut Topic) -> T) -> Option<T> {
         self.topics().get_mut(name).map(change)
     }
 
     fn topics(&self) -> MutexGuard<'_, Topics> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Client {
-    /// Kafka has refused a batch of this topic, perhaps for a few of its records: the next producer isolates the topic.
-    pub fn isolate(&self, topic: &str) {
-        if self.shared.suspects.add(topic) {
-            let text = format!(
-                "Kafka refused a batch of records for the topic {topic}: its records are sent in small batches, one at a time, to \
-                 find out which are at fault; the others will arrive"
-            );
-            self.shared.notices.push(&format!("isolated {topic}"), text);
-        }
-        if !self.is_spoiled.swap(true, Ordering::AcqRel) {
-            self.shared.suspects.ring();
-        }
-    }
-
-    /// A topic's records go the usual way again. Called with the isolation's lock held: a record that comes now waits for it, and
-    /// finds the topic gone.
-    pub fn trust_again(&self, topic: &str) {
-        self.shared.suspects.remove(topic);
-        if let Some(topic) = self.topics.get(topic) {
-            topic.is_isolated.store(false, Ordering::Release);
-        }
-    }
-}
-
-/// Who of a refused batch did it, as far as Kafka names them.
-fn culprits(failed: &[(Report<'_>, RDKafkaErrorCode)], blame: Blame) -> Culprits {
-    if failed.len() == 1 {
-        return Culprits::Alone;
-    }
-    if blame == Blame::Size {
-        return Culprits::TooLarge;
-    }
-    // librdkafka gives the innocent an error of their own where there are several culprits.
-    let innocent = |error: RDKafkaErrorCode| error == RDKafkaErrorCode::InvalidDifferentRecord;
-    if failed.iter().any(|(_, error)| innocent(*error)) {
-        return Culprits::Several(failed.iter().map(|(_, error)| !innocent(*error)).collect());
-    }
-    let notes: Vec<_> = failed.iter().map(|(report, _)| report.note()).collect();
-    by_notes(&notes)
-}
-
-/// The culprits, by librdkafka's note for each record of a batch: a culprit has a text of its own, the innocent share one. If Kafka
-/// names nobody, all share one.
-fn by_notes(notes: &[usize]) -> Culprits {
-    let mut distinct: Vec<_> = notes.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    match (notes, distinct.len()) {
-        ([_, _, _, ..], count) if count == notes.len() => Culprits::Several(vec![true; count]),
-        ([first, second, third, ..], 2) => {
-            let shared = if first == second || first == third { first } else { second };
-            let mut others = notes.iter().enumerate().filter(|(_, note)| *note != shared);
-            match (others.next(), others.next()) {
-                (Some((culprit, _)), None) => Culprits::One(culprit),
-                _ => Culprits::Unknown,
-            }
-        }
-        _ => Culprits::Unknown,
     }
 }
 
@@ -350,26 +255,4 @@ fn client_config(settings: &Settings) -> KafkaResult<ClientConfig> {
         .set("enable.gapless.guarantee", "false")
         .set("statistics.interval.ms", "0");
     Ok(config)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn culprits_are_known_by_a_note_of_their_own() {
-        for (notes, found) in [
-            (&[1, 1, 2][..], Culprits::One(2)),
-            (&[2, 1, 1], Culprits::One(0)),
-            (&[1, 2, 1], Culprits::One(1)),
-            (&[1, 1, 1, 1, 9, 1], Culprits::One(4)),
-            (&[1, 2, 3], Culprits::Several(vec![true, true, true])),
-            (&[1, 1, 1], Culprits::Unknown),
-            (&[1, 2], Culprits::Unknown),
-            (&[1, 1, 2, 2], Culprits::Unknown),
-            (&[1, 1, 2, 3], Culprits::Unknown),
-        ] {
-            assert_eq!(by_notes(notes), found, "{notes:?}");
-        }
-    }
 }

@@ -5,10 +5,10 @@ use std::ffi::c_void;
 use rdkafka::bindings::{RD_KAFKA_MSG_F_COPY, rd_kafka_producev, rd_kafka_resp_err_t, rd_kafka_vtype_t};
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::kafka::dead_letter::Verdict;
-use crate::kafka::delivery::error_name;
+use crate::kafka::errors::error_name;
 use crate::kafka::native_client::NativeClient;
 use crate::kafka::native_parts::{NativeHeaders, TopicHandle};
+use crate::kafka::verdict::Verdict;
 use crate::metrics::DropReason;
 use crate::record::fill::Header;
 use crate::record::stored::Stored;

@@ -10,29 +10,24 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge, rd_kafka_resp_err_t};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use thiserror::Error;
 
+use crate::account::returned::Returned;
 use crate::account::rounds::Rounds;
 use crate::account::shared::{Origin, Shared};
 use crate::account::waiters::WaiterId;
 use crate::config::Settings;
-use crate::config::names::Key;
-use crate::kafka::dead_letter::DeadLetters;
-use crate::kafka::delivery;
-use crate::kafka::give_back::Returned;
+use crate::kafka::client::Client;
+use crate::kafka::dead_letters::DeadLetters;
 use crate::kafka::isolation::Isolation;
 use crate::kafka::log_words::Words;
-use crate::kafka::malloc;
-use crate::kafka::native_client::{self, NativeClient};
 use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::open_error::OpenError;
 use crate::kafka::open_topics::OpenTopics;
-use crate::kafka::ordered::{Following, Stalled};
 use crate::kafka::produce::{Record, Refused};
 use crate::kafka::reports::Queue;
-use crate::kafka::statistics::Latest;
 use crate::kafka::topics::DynamicTopics;
-use crate::rules::topic::{KafkaTopic, TopicError};
+use crate::kafka::{delivery, isolated, malloc, native_client};
+use crate::rules::topic::KafkaTopic;
 use crate::spool::store::Store;
 
 /// librdkafka's flags for a purge: records in queues, records in flight.
@@ -45,128 +40,6 @@ const IN_FLIGHT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the delivery reports of purged records may take: librdkafka makes them at once, from memory.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why no producer could be opened.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// librdkafka refused the configuration; in its own words.
-    #[error("librdkafka refuses the configuration: {0}")]
-    Config(String),
-    /// The default topic is no topic name.
-    #[error(transparent)]
-    Topic(#[from] TopicError),
-    /// librdkafka made no topic handle.
-    #[error("librdkafka refuses the topic: {0}")]
-    TopicHandle(RDKafkaErrorCode),
-    /// The operating system gave no thread.
-    #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
-    /// The spool cannot be used.
-    #[error("{key}: {0}", key = Key("spool.dir"))]
-    Spool(String),
-}
-
-impl From<KafkaError> for OpenError {
-    fn from(error: KafkaError) -> Self {
-        match error {
-            KafkaError::ClientConfig(_, words, ..) | KafkaError::ClientCreation(words) => Self::Config(words),
-            other => Self::Config(other.to_string()),
-        }
-    }
-}
-
-/// The part of a producer that its threads share.
-///
-/// Fields are dropped in this order: topic handles and queue before the client that they belong to.
-pub struct Client {
-    topic: Arc<TopicHandle>,
-    /// Each topic by its name, looked up once.
-    pub topics: OpenTopics,
-    /// Held while a record goes from behind the first one of its key to librdkafka.
-    pub following: Mutex<Following>,
-    /// Slots whose next record librdkafka had no room for.
-    pub stalled: Mutex<Vec<Stalled>>,
-    /// Copies of what Kafka refuses for good, where there is a topic for them.
-    pub dead_letters: Option<DeadLetters>,
-    dynamic: DynamicTopics<Arc<TopicHandle>>,
-    /// Delivery reports, errors, log lines.
-    pub queue: Queue,
-    /// librdkafka's client.
-    pub native: NativeClient,
-    /// The topics that are isolated, where there are any.
-    pub isolation: Option<Isolation>,
-    /// Whether a refused batch ends this producer and the order of keys is watched: where it is idempotent.
-    pub keeps_order: bool,
-    /// What librdkafka's log says, in other words.
-    pub words: Words,
-    /// Whether the operator wants to see all of librdkafka's log.
-    pub talkative: bool,
-    /// librdkafka's own numbers.
-    pub statistics: Arc<Latest>,
-    /// What outlives this producer.
-    pub shared: Arc<Shared>,
-    /// The spool, where there is one.
-    pub store: Option<Arc<Store>>,
-    /// How many records librdkafka has. Its own `outq_len` has log lines and errors in it.
-    pub in_librdkafka: Rounds,
-    /// What librdkafka gave back.
-    pub returned: Mutex<Vec<Returned>>,
-    max_message_bytes: usize,
-    /// Whether the next producer is to isolate a topic.
-    pub is_spoiled: AtomicBool,
-    /// Whether Kafka takes nothing of it any more, though librdkafka does not say so.
-    pub has_failed: AtomicBool,
-    /// Whether it gives back what it has: that it holds nothing no longer means that Kafka has it all.
-    pub ending: AtomicBool,
-    /// Whether the thread that serves delivery reports is to end.
-    pub stop: AtomicBool,
-}
-
-impl Client {
-    /// Whether this producer is unusable.
-    #[must_use]
-    pub fn is_fatal(&self) -> bool {
-        self.has_failed.load(Ordering::Acquire) || self.native.fatal_error().is_some()
-    }
-
-    /// Kafka will take nothing of this producer any more, though librdkafka does not say so.
-    pub fn fail(&self) {
-        self.has_failed.store(true, Ordering::Release);
-    }
-
-    /// Whether it is to be replaced at once: only some records are to blame.
-    #[must_use]
-    pub fn is_spoiled(&self) -> bool {
-        self.is_spoiled.load(Ordering::Acquire)
-    }
-
-    /// A topic by its name, the same one for each call.
-    ///
-    /// # Errors
-    ///
-    /// librdkafka made no handle.
-    pub fn open_topic(&self, topic: &KafkaTopic) -> Result<Arc<TopicHandle>, OpenError> {
-        self.topics.open(&self.native, self.isolation.as_ref(), topic).map_err(OpenError::TopicHandle)
-    }
-
-    /// The largest record that the client sends.
-    #[must_use]
-    pub const fn max_message_bytes(&self) -> usize {
-        self.max_message_bytes
-    }
-
-    fn purge(&self, flags: i32) {
-        // First: what is sent after the purge would overtake what is purged.
-        self.end_following();
-        self.give_back_held();
-        // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
-        unsafe { rd_kafka_purge(self.native.native_ptr(), flags) };
-        if let Some(isolation) = &self.isolation {
-            isolation.close(self);
-            isolation.purge(flags);
-        }
-    }
-}
 
 /// An open producer, with the thread that serves its delivery reports.
 pub struct Producer {
@@ -226,12 +99,12 @@ impl Producer {
         if producer.client.isolation.is_some() {
             producer.start("emq_kafka_isol", |client| {
                 if let Some(isolation) = &client.isolation {
-                    isolation.send(client);
+                    isolated::send(isolation, client);
                 }
             })?;
             producer.start("emq_kafka_isodr", |client| {
                 if let Some(isolation) = &client.isolation {
-                    isolation.serve(client);
+                    isolated::serve(isolation, client);
                 }
             })?;
         }
@@ -309,9 +182,9 @@ impl Producer {
         self.client.ending.store(true, Ordering::Release);
         if !self.flush(timeout) {
             // What is not on the wire yet need not come twice; what is gets a moment.
-            self.client.purge(PURGE_QUEUES);
+            self.purge(PURGE_QUEUES);
             if !self.flush(IN_FLIGHT_TIMEOUT) {
-                self.client.purge(PURGE_QUEUES | PURGE_IN_FLIGHT);
+                self.purge(PURGE_QUEUES | PURGE_IN_FLIGHT);
                 self.flush(PURGE_TIMEOUT);
             }
         }
@@ -331,6 +204,19 @@ impl Producer {
         let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: as in `flush`.
         unsafe { rd_kafka_flush(self.client.native.native_ptr(), milliseconds) };
+    }
+
+    /// Lets librdkafka give back records: by `flags` what it has not sent, and what is in flight.
+    fn purge(&self, flags: i32) {
+        // First: what is sent after the purge would overtake what is purged.
+        self.client.end_following();
+        self.client.give_back_held();
+        // SAFETY: the client is alive. The delivery reports of what is purged are served by our thread.
+        unsafe { rd_kafka_purge(self.client.native.native_ptr(), flags) };
+        if let Some(isolation) = &self.client.isolation {
+            isolated::close(isolation, &self.client);
+            isolation.purge(flags);
+        }
     }
 
     fn stop(&self) {

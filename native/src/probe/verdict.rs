@@ -6,7 +6,7 @@ use super::Step;
 use super::client::Seen;
 use super::reach::dns_advice;
 use crate::config::names::{Key, Naming};
-use crate::kafka::delivery::error_name;
+use crate::kafka::errors::error_name;
 
 /// Where it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, State, Stats};
+use thiserror::Error;
 
+use crate::account::returned::Returned;
 use crate::account::shared::{Origin, Shared};
 use crate::account::waiters::WaiterId;
+use crate::config::names::Key;
 use crate::config::{Settings, SpoolSettings};
-use crate::kafka::give_back::Returned;
-use crate::kafka::producer::OpenError;
 use crate::metrics::{DropReason, Home};
 
 /// Orders of records count from zero in each life of the VM; above them stands the number of the life.
@@ -57,6 +58,11 @@ pub struct Mark {
     handover: Option<(Weak<Spool>, u64)>,
 }
 
+/// Why the spool cannot be used.
+#[derive(Debug, Error)]
+#[error("{key}: {0}", key = Key("spool.dir"))]
+pub struct OpenError(String);
+
 /// The open spool.
 pub struct Store {
     main: Spool,
@@ -83,11 +89,10 @@ impl Store {
         let handover_size = (settings.max_bytes as u64 + 2 * spool.segment_size).min(spool.max_size / 2);
         let dir = spool.dir.clone();
         let events = || Arc::new(SpoolEvents(Arc::clone(shared)));
-        let refused = |error: emq_kafka_spool::OpenError| OpenError::Spool(error.to_string());
+        let refused = |error: emq_kafka_spool::OpenError| OpenError(error.to_string());
         let config = log_config(&spool, dir.clone(), spool.max_size - handover_size);
         let (main, found) = Spool::open(config, events()).map_err(refused)?;
-        let life =
-            next_life(&dir).map_err(|error| OpenError::Spool(format!("{}: {error}", dir.join(LIFE_FILE).display())))?;
+        let life = next_life(&dir).map_err(|error| OpenError(format!("{}: {error}", dir.join(LIFE_FILE).display())))?;
         let mut store = Self {
             main,
             handover: Mutex::new(None),
@@ -271,7 +276,7 @@ impl Store {
             if let Some(log) = written {
                 self.close_log(&log);
             }
-            self.open_handover().map_err(|error| OpenError::Spool(error.to_string()))?;
+            self.open_handover().map_err(|error| OpenError(error.to_string()))?;
         }
         let handover = self.handover_log().as_ref().and_then(|log| log.reader());
         self.handover_pending.store(handover.is_some(), Ordering::Release);

@@ -12,10 +12,12 @@ use crate::config::names::Key;
 use crate::config::{Partial, Settings, SpoolMode};
 use crate::flow::bystander::Bystander;
 use crate::flow::intake::Intake;
+use crate::flow::open_error::OpenError;
 use crate::flow::pipeline::Pipeline;
 use crate::flow::replay::Replay;
 use crate::flow::view::Gate;
-use crate::kafka::producer::{OpenError, Producer};
+use crate::kafka::open_error::OpenError as NoProducer;
+use crate::kafka::producer::Producer;
 use crate::metrics::{DropReason, Home};
 use crate::spool::store::Store;
 
@@ -71,7 +73,7 @@ impl Handle {
 
     fn open_in(&self, lifecycle: &mut Lifecycle, settings: Settings, node: &str) -> Result<(), OpenError> {
         // Before the spool, which may take long to open: librdkafka refuses what is wrong at once.
-        settings.client_config().create_native_config()?;
+        settings.client_config().create_native_config().map_err(NoProducer::from)?;
         let dir = match settings.spool.mode {
             SpoolMode::Off => None,
             SpoolMode::Overflow | SpoolMode::Always => Some(settings.spool.dir.clone()),

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::culprits::Culprits;
 use crate::kafka::key_order::Waiting;
 
 /// The first chunk of a topic is one record: librdkafka does not know the topic's partitions yet.
@@ -25,21 +26,6 @@ impl From<Waiting> for Isolated {
     fn from(record: Waiting) -> Self {
         Self { record, accused: None, alone: false }
     }
-}
-
-/// What is known of the culprits of a batch that Kafka refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Culprits {
-    /// It was a batch of one.
-    Alone,
-    /// The record at this index, and the batch's error is its own.
-    One(usize),
-    /// Those where it is true; the batch's error is not known.
-    Several(Vec<bool>),
-    /// Nothing.
-    Unknown,
-    /// The batch is too large.
-    TooLarge,
 }
 
 /// How much a chunk may be.

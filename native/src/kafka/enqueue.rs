@@ -5,28 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::account::shared::{Number, Origin};
+use crate::kafka::client::{Client, Following, Stalled};
 use crate::kafka::key_order::{Pass, Slot, Waiting};
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::produce::{Record, Refused, hand_over, refused};
-use crate::kafka::producer::Client;
 use crate::record::stored::Stored;
-
-/// Whether what waits behind the first record of its key may be sent.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub enum Following {
-    /// It may.
-    #[default]
-    Goes,
-    /// The producer gives back what it has.
-    Ended,
-}
-
-/// A slot whose next record librdkafka had no room for.
-pub struct Stalled {
-    topic: Arc<TopicHandle>,
-    slot: Slot,
-    open: bool,
-}
 
 impl Client {
     /// Hands one record to librdkafka, which copies it. Counts nothing, and takes no room in the budget. Never waits.

@@ -3,81 +3,51 @@
 //! A record's fate stays open until Kafka has its copy: a crash before that finds the record where it was.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::error::RDKafkaErrorCode;
 
 use crate::account::shared::Origin;
 use crate::account::waiters::WaiterId;
-use crate::kafka::native_parts::TopicHandle;
+use crate::kafka::client::Client;
+use crate::kafka::dead_letters::Letter;
+use crate::kafka::errors::error_name;
+use crate::kafka::key_order::Waiting;
 use crate::kafka::produce::{Record, Refused, cost};
-use crate::kafka::producer::Client;
+use crate::kafka::verdict::Verdict;
 use crate::metrics::{DropReason, Home, OTHER};
 use crate::record::stored::Stored;
 
 /// What headers and key of a copy may take beside a value that is cut to the client's `message.max.bytes`.
 const CUT_MARGIN: usize = 8192;
 
-/// Why a record will never be in its topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Kafka refused it, with the error of this name.
-    Failed(String),
-    /// The client would not send it.
-    Dropped(DropReason),
-}
-
-impl Verdict {
-    /// The name that it is counted under.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Failed(name) => name,
-            Self::Dropped(reason) => reason.name(),
-        }
-    }
-}
-
-/// What must be known when a copy is delivered, or not.
-#[derive(Debug)]
-pub struct Letter {
-    /// Where the record came from.
-    pub origin: Origin,
-    /// Where it was to go.
-    pub topic: Box<str>,
-    /// Its room in the budget.
-    pub cost: usize,
-    /// Why it has a copy.
-    pub verdict: Verdict,
-    /// The record, where it is nowhere else.
-    pub stored: Option<Vec<u8>>,
-    /// Who waits for it.
-    pub waiter: Option<WaiterId>,
-}
-
-/// The dead letter topic, and the copies on their way to it.
-pub struct DeadLetters {
-    topic: Arc<TopicHandle>,
-    letters: Mutex<HashMap<u64, Letter>>,
-}
-
-impl DeadLetters {
-    /// No copies yet.
-    #[must_use]
-    pub fn new(topic: Arc<TopicHandle>) -> Self {
-        Self { topic, letters: Mutex::default() }
-    }
-
-    /// Takes a letter out.
-    pub fn take(&self, number: u64) -> Option<Letter> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
-    }
-
-    fn put(&self, number: u64, letter: Letter) {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).insert(number, letter);
-    }
-}
-
 impl Client {
+    /// A record that Kafka refuses for good, with this error.
+    pub fn refuse_for(&self, record: &Waiting, error: RDKafkaErrorCode) {
+        self.refuse_record(record, Verdict::Failed(error_name(error)), &error.to_string());
+    }
+
+    /// A record that librdkafka would not take.
+    pub fn refuse_waiting(&self, record: &Waiting, refusal: Refused) {
+        let verdict = match refusal {
+            Refused::Final(verdict) => verdict,
+            Refused::Full | Refused::Fatal => Verdict::Dropped(refusal.reason()),
+        };
+        let words = verdict.name().to_owned();
+        self.refuse_record(record, verdict, &words);
+    }
+
+    fn refuse_record(&self, record: &Waiting, verdict: Verdict, words: &str) {
+        match record.number.origin() {
+            Origin::DeadLetter(letter) => self.dead_letter_refused(letter, verdict.name()),
+            origin => match Stored::read(&record.stored) {
+                Ok(stored) => self.refuse(&stored, origin, verdict, words),
+                Err(_) => self.refuse_unreadable(origin, record.cost),
+            },
+        }
+        // Last: who waits until librdkafka is empty finds everything settled.
+        self.in_librdkafka.leave(record.number.round(), 1);
+    }
+
     /// A record that has its room in the budget, and is counted, will never be in its topic: copies it to the dead letter topic,
     /// or settles it.
     pub fn refuse(&self, record: &Stored<'_>, origin: Origin, verdict: Verdict, words: &str) {
