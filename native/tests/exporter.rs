@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use common::{assert_adds_up, cluster, nobody, publish, settings, submit, wait_for};
 use emq_plugin_kafka_nif::config::Settings;
-use emq_plugin_kafka_nif::exporter::Listening;
+use emq_plugin_kafka_nif::exporter::Exporter;
+use emq_plugin_kafka_nif::flow::endpoint::Listening;
 use emq_plugin_kafka_nif::flow::handle::Handle;
 
 const LONG: Duration = Duration::from_mins(1);
 
 /// An open pipeline whose metrics are at the address.
 fn open(address: &str) -> Handle {
-    let handle = Handle::default();
+    let handle = Handle::new(Exporter::default());
     handle.open(watched(address), "n@h").expect("opened");
     assert_eq!(handle.listening(), Listening::At(address.parse().expect("an address")));
     handle
@@ -59,7 +60,7 @@ fn has_line(text: &str, line: &str) {
 
 #[test]
 fn what_is_counted_is_there_in_prometheus_words() {
-    let (cluster, address, handle) = (cluster(1), nobody(), Handle::default());
+    let (cluster, address, handle) = (cluster(1), nobody(), Handle::new(Exporter::default()));
     let more = [("metrics_listener", address.as_str()), ("hook.message.publish.1", "{}")];
     handle.open(settings(&cluster.bootstrap_servers(), &more), "n@h").expect("opened");
     (0..3).for_each(|_| drop(submit(&handle, &publish(b"c", b"x"))));
@@ -94,7 +95,7 @@ fn what_is_counted_is_there_in_prometheus_words() {
 
 #[test]
 fn names_cannot_break_out_of_their_label() {
-    let (address, handle) = (nobody(), Handle::default());
+    let (address, handle) = (nobody(), Handle::new(Exporter::default()));
     let more = [("metrics_listener", address.as_str()), ("hook.message.publish.a\"} 1\nevil{b=\"\\", "{}")];
     handle.open(settings(&nobody(), &more), "n@h").expect("opened");
     let text = scrape(&address);
@@ -137,7 +138,7 @@ fn nothing_else_is_answered() {
 
 #[test]
 fn it_is_off_unless_asked_for() {
-    let handle = Handle::default();
+    let handle = Handle::new(Exporter::default());
     handle.open(settings(&nobody(), &[]), "n@h").expect("opened");
     assert_eq!(handle.listening(), Listening::Off);
     handle.close(LONG);
@@ -159,7 +160,7 @@ fn it_is_there_from_open_to_close() {
 
 #[test]
 fn a_port_that_is_taken_costs_the_endpoint_alone_and_a_reload_tries_again() {
-    let (cluster, handle) = (cluster(1), Handle::default());
+    let (cluster, handle) = (cluster(1), Handle::new(Exporter::default()));
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = other.local_addr().expect("an address").to_string();
     let watched = || settings(&cluster.bootstrap_servers(), &[("metrics_listener", address.as_str())]);
@@ -233,7 +234,7 @@ fn connections_that_only_sit_there_keep_nobody_out() {
 
 #[test]
 fn scraping_goes_on_through_reload_close_and_open() {
-    let (cluster, address, handle) = (cluster(1), nobody(), Handle::default());
+    let (cluster, address, handle) = (cluster(1), nobody(), Handle::new(Exporter::default()));
     let other = nobody();
     let (stop, scraped) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -280,7 +281,7 @@ fn scraping_goes_on_through_reload_close_and_open() {
 #[test]
 fn it_is_there_while_settings_are_wrong() {
     let address = nobody();
-    let handle = Handle::default();
+    let handle = Handle::new(Exporter::default());
     handle.degrade(Settings::partial([("topic", "a b"), ("metrics_listener", address.as_str())]), "n@h");
     submit(&handle, &publish(b"c", b"x"));
     let text = scrape(&address);

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::security::Secret;
+use super::secret::Secret;
 
 /// The longest secret. A file that is larger is another one.
 const MAX_SECRET: u64 = 64 * 1024;

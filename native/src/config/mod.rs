@@ -12,6 +12,7 @@ pub mod names;
 mod partial;
 mod passthrough;
 mod pem;
+mod secret;
 mod security;
 mod servers;
 mod shown;
@@ -35,7 +36,8 @@ use crate::rules::topic::KafkaTopic;
 pub use listener::ListenAddress;
 pub use modes::{ProduceSettings, SpoolMode, SpoolSettings};
 pub use partial::{Partial, Wanted};
-pub use security::{Secret, SecuritySettings};
+pub use secret::Secret;
+pub use security::SecuritySettings;
 pub use shown::{Shown, without_secrets};
 
 /// What the key of a rule begins with.

@@ -3,7 +3,7 @@
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
-use super::security::HIDDEN;
+use super::secret::HIDDEN;
 use crate::config::names::Key;
 
 /// Properties that may not be set, by prefix or whole name, and why. A configuration can be changed over the broker's

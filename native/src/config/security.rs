@@ -6,33 +6,8 @@
 mod checks;
 mod contents;
 
-use std::fmt;
-
+use super::secret::{HIDDEN, Secret};
 use super::{SettingError, named, one_of};
-
-/// What a secret is shown as.
-pub(super) const HIDDEN: &str = "******";
-
-/// A secret. Not shown by `Debug`, so that no message can hold it by accident.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself, for librdkafka, and to tell it from another one.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
 
 /// A secret that is in the conf file, or in a file of its own, or nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -164,10 +139,10 @@ impl SecuritySettings {
             "ssl_ca_location" => self.ca = text,
             "ssl_certificate_location" => self.certificate = text,
             "ssl_key_location" => self.key = text,
-            "ssl_key_password" => self.key_password.given = text.map(Secret),
+            "ssl_key_password" => self.key_password.given = text.map(Secret::new),
             "ssl_key_password_file" => self.key_password.file = text,
             "sasl_username" => self.username = text,
-            "sasl_password" => self.password.given = text.map(Secret),
+            "sasl_password" => self.password.given = text.map(Secret::new),
             "sasl_password_file" => self.password.file = text,
             _ => return None,
         }

@@ -18,19 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::config::ListenAddress;
 use crate::config::names::Key;
+use crate::flow::endpoint::{Endpoint, Listening};
 use crate::flow::view::View;
-
-/// Whether Prometheus finds the metrics, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Listening {
-    /// It is not to.
-    #[default]
-    Off,
-    /// At this address.
-    At(SocketAddr),
-    /// It cannot, for this reason.
-    Failed(String),
-}
 
 /// The endpoint, if there is one.
 #[derive(Default)]
@@ -47,21 +36,17 @@ struct Running {
     _stop: oneshot::Sender<()>,
 }
 
-impl Exporter {
-    /// Listens there from now on, or nowhere. One that listens there already goes on.
-    ///
-    /// Waits: never call it on a normal scheduler.
-    pub fn listen(&self, wanted: Option<&ListenAddress>, view: &View) {
+impl Endpoint for Exporter {
+    fn listen(&self, address: &ListenAddress, view: &View) {
         let mut running = self.running();
-        if let (Some(running), Some(wanted)) = (&*running, wanted)
-            && running.address == *wanted
+        if let Some(running) = &*running
+            && running.address == *address
             && !running.thread.is_finished()
         {
             return;
         }
         // First: the next address may be the same port of another host.
         end(running.take());
-        let Some(address) = wanted else { return set(&self.listening, Listening::Off) };
         match self.start(address, view) {
             Ok((started, at)) => {
                 *running = Some(started);
@@ -71,20 +56,17 @@ impl Exporter {
         }
     }
 
-    /// Listens no more.
-    ///
-    /// Waits: never call it on a normal scheduler.
-    pub fn stop(&self) {
+    fn stop(&self) {
         end(self.running().take());
         set(&self.listening, Listening::Off);
     }
 
-    /// Whether it listens, and where.
-    #[must_use]
-    pub fn listening(&self) -> Listening {
+    fn listening(&self) -> Listening {
         self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
+impl Exporter {
     fn start(&self, address: &ListenAddress, view: &View) -> std::io::Result<(Running, SocketAddr)> {
         let listener = bind(address)?;
         listener.set_nonblocking(true)?;

@@ -18,8 +18,8 @@ use crate::account::shared::Shared;
 use crate::account::waiters::WaiterId;
 use crate::config::Settings;
 use crate::event::{Event, EventKind};
-use crate::exporter::{Exporter, Listening};
 use crate::flow::bystander::Bystander;
+use crate::flow::endpoint::{Endpoint, Listening};
 use crate::flow::flush::{Flush, FlushError};
 use crate::flow::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
 use crate::flow::replay::Replay;
@@ -67,8 +67,8 @@ pub struct Handle {
     disconnects: AtomicBool,
     /// Held by whoever flushes.
     flushing: Mutex<()>,
-    /// Where Prometheus finds the metrics.
-    exporter: Exporter,
+    /// Where Prometheus finds the metrics, if anywhere.
+    endpoint: Option<Box<dyn Endpoint>>,
     shared: Arc<Shared>,
 }
 
@@ -80,6 +80,12 @@ struct Lifecycle {
 }
 
 impl Handle {
+    /// A handle whose metrics are at this endpoint while something is open. The default one has none.
+    #[must_use]
+    pub fn new(endpoint: impl Endpoint + 'static) -> Self {
+        Self { endpoint: Some(Box::new(endpoint)), ..Self::default() }
+    }
+
     /// The counters.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -217,7 +223,7 @@ impl Handle {
     /// Whether Prometheus finds the metrics, and where.
     #[must_use]
     pub fn listening(&self) -> Listening {
-        self.exporter.listening()
+        self.endpoint.as_ref().map_or(Listening::Off, |endpoint| endpoint.listening())
     }
 
     fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {

@@ -1,6 +1,7 @@
 //! Composes the other rooms into one way for each record. The only room that knows them all.
 
 pub mod bystander;
+pub mod endpoint;
 pub mod flush;
 pub mod handle;
 pub mod intake;

@@ -21,13 +21,14 @@ use crate::account::waiters::{Answer, Caller, WaiterId};
 use crate::config::Settings;
 use crate::config::names::{Key, Naming};
 use crate::event::Event;
+use crate::exporter::Exporter;
 use crate::flow::handle::{Closed, Handle, ReloadError, Status};
 use crate::flow::pipeline::{Outcome, Publisher};
 use crate::metrics::DropReason;
 use crate::nif::terms::{Events, decode_events, hook_atom};
 
 /// The one global producer, and the counters that outlive it.
-static HANDLE: Lazy<Handle> = Lazy::new(Handle::default);
+static HANDLE: Lazy<Handle> = Lazy::new(|| Handle::new(Exporter::default()));
 
 /// A record of this size costs about 10 us, one percent of a time slice.
 const BYTES_PER_PERCENT: usize = 16 * 1024;

@@ -3,7 +3,7 @@
 use rustler::{Atom, Encoder, Env, NifMap, Term};
 
 use super::HANDLE;
-use crate::exporter::Listening;
+use crate::flow::endpoint::Listening;
 use crate::flow::pipeline::RuleReport;
 use crate::kafka::statistics::{self, Statistics};
 use crate::nif::atoms;

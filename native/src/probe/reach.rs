@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
-use super::verdict::{Kind, Problem};
+use super::verdict::{Kind, Problem, dns_advice};
 use crate::config::names::Key;
 
 /// The addresses of `host:port`, of the family that librdkafka is to use. By `getaddrinfo`, as librdkafka does.
@@ -26,11 +26,6 @@ pub fn resolve(server: &str, family: Option<&str>) -> Result<Vec<SocketAddr>, Pr
         return Err(Problem::new(Kind::Dns, "", text, dns_advice()));
     }
     Ok(found)
-}
-
-/// What to do about a name that nobody knows.
-pub fn dns_advice() -> String {
-    format!("correct the name in {}, or make this machine know it (/etc/hosts, /etc/resolv.conf)", Key("server"))
 }
 
 fn host(server: &str) -> &str {

@@ -4,7 +4,6 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::Step;
 use super::client::Seen;
-use super::reach::dns_advice;
 use crate::config::names::{Key, Naming};
 use crate::kafka::errors::error_name;
 
@@ -257,6 +256,11 @@ fn connection_problem(code: Code, text: &str, lost_advice: &str, lost: Kind) -> 
         Code::BrokerTransportFailure => of(lost, lost_advice),
         _ => None,
     }
+}
+
+/// What to do about a name that nobody knows.
+pub fn dns_advice() -> String {
+    format!("correct the name in {}, or make this machine know it (/etc/hosts, /etc/resolv.conf)", Key("server"))
 }
 
 #[cfg(test)]

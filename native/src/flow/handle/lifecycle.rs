@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Handle, Lifecycle, Open};
 use crate::config::names::Key;
-use crate::config::{Partial, Settings, SpoolMode};
+use crate::config::{ListenAddress, Partial, Settings, SpoolMode};
 use crate::flow::bystander::Bystander;
 use crate::flow::intake::Intake;
 use crate::flow::open_error::OpenError;
@@ -100,7 +100,7 @@ impl Handle {
                 self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
                 self.bystander.store(None);
                 open.pipeline.forget_other_rules();
-                self.exporter.listen(open.pipeline.settings().metrics_listener.as_ref(), &self.view());
+                self.listen(open.pipeline.settings().metrics_listener.as_ref());
                 lifecycle.open = Some(open);
                 Ok(())
             }
@@ -139,7 +139,7 @@ impl Handle {
         let bystander = Bystander::new(wanted, node, Arc::clone(&self.shared));
         self.disconnects.store(bystander.disconnects(), Ordering::Release);
         self.bystander.store(Some(Arc::new(bystander)));
-        self.exporter.listen(listener.as_ref(), &self.view());
+        self.listen(listener.as_ref());
         Degraded::Counting(why)
     }
 
@@ -147,6 +147,15 @@ impl Handle {
         let producer = Producer::open(&settings, Arc::clone(&self.shared), store.clone())?;
         let intake = Intake::new(producer, store, settings.spools_always(), Arc::clone(&self.shared));
         Ok(Arc::new(Pipeline::new(settings, intake, Arc::clone(&self.shared), node)?))
+    }
+
+    /// Prometheus finds the metrics there from now on, or nowhere.
+    fn listen(&self, wanted: Option<&ListenAddress>) {
+        let Some(endpoint) = &self.endpoint else { return };
+        match wanted {
+            Some(address) => endpoint.listen(address, &self.view()),
+            None => endpoint.stop(),
+        }
     }
 
     fn leave_behind(&self, dir: Option<PathBuf>) {
@@ -177,7 +186,7 @@ impl Handle {
     pub fn close(&self, timeout: Duration) -> Option<Closed> {
         let mut lifecycle = self.lifecycle();
         if self.bystander.swap(None).is_some() {
-            self.exporter.stop();
+            self.listen(None);
         }
         let mut open = lifecycle.open.take()?;
         let given_up = if open.store.is_some() {
@@ -197,7 +206,7 @@ impl Handle {
         self.shared.tickets.clear();
         let spooled = u64::try_from(self.shared.metrics.snapshot().spooled).unwrap_or(0);
         // Last: how it goes can be watched.
-        self.exporter.stop();
+        self.listen(None);
         Some(Closed { given_up, spooled })
     }
 
@@ -280,7 +289,7 @@ impl Handle {
         // Even where the spool cannot be read: what is held must go on.
         next.intake().release(returned);
         next.forget_other_rules();
-        self.exporter.listen(next.settings().metrics_listener.as_ref(), &self.view());
+        self.listen(next.settings().metrics_listener.as_ref());
         open.replay = replay?;
         Ok(())
     }
