@@ -1,23 +1,35 @@
 //! The NIF library of `emq_plugin_kafka`: what happens in an EMQ broker becomes Kafka records.
 //!
-//! One way through, no stage imports a later one:
+//! The way of a record:
 //!
 //! ```text
-//! nif -> event -> route -> record (encode, template) -> intake -> produce
-//!                                                          |         ^
-//!                                                          v         |
-//!                                                        store -> replay
-//!                 ... librdkafka's threads ...
-//!                 reports -> delivery -> metrics, store, waiters
+//! nif -> event -> rules (route) -> record (fill, encode) -> flow (intake) -> kafka (enqueue)
+//!                                                              |               ^
+//!                                                              v               |
+//!                                                            spool ----> flow (replay)
+//!                     ... librdkafka's threads ...
+//!                     kafka (reports, delivery) -> metrics, spool, account (waiters)
 //! ```
 //!
-//! A batch that Kafka refuses because of some records (`blame`) ends the producer. Its records come back (`give_back`), `suspects` notes
-//! their topic, and the next producer sends the topic's records a batch at a time (`isolation`).
+//! Each folder is a room. A room imports rooms above it, never one below; `tests/rooms.rs` holds it.
 //!
-//! While settings are wrong, `config` finds the usable part (`partial`): records go to the spool, or `bystander` counts them.
+//! | room | what it has |
+//! |---|---|
+//! | `event` | what happened, as plain data and as JSON |
+//! | `rules` | which events are wanted, and the texts that they fill |
+//! | `record` | an event and a rule become key, value, headers |
+//! | `config` | the settings, checked |
+//! | `metrics` | what became of each record |
+//! | `account` | who waits, what there is room for, what is to be logged |
+//! | `spool` | the records on disk |
+//! | `kafka` | all that knows librdkafka |
+//! | `probe` | `kafka test` |
+//! | `flow` | composes these rooms into one way |
+//! | `exporter` | the endpoint for Prometheus |
+//! | `nif` | all that knows Erlang |
 //!
-//! Only `nif`, `terms` and `atoms` know the Erlang VM. They are behind the feature `nif`, because what calls the VM's functions
-//! links only inside a VM: everything else is tested by plain `cargo test`.
+//! `nif` is behind a feature, because code that calls the VM's functions links only inside a VM. Plain `cargo test` tests
+//! everything else.
 
 pub mod account;
 pub mod config;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use thiserror::Error;
 
 use super::apis::{self, Unanswerable};
-use super::requests::{self, Requests};
+use super::requests::{self, Requests, Unreadable};
 use super::topics::Topics;
 use super::wire::Reply;
 
@@ -16,8 +16,8 @@ const NO_LENGTH: [u8; 4] = [0; 4];
 /// Why a connection ended that its client did not close.
 #[derive(Debug, Error)]
 pub enum Ended {
-    #[error("a request of {0} bytes")]
-    Length(i32),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     #[error("the connection: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::connection::Ended;
+use thiserror::Error;
 
 /// As Kafka has it (`socket.request.max.bytes`).
 const MAX_REQUEST_BYTES: usize = 100 << 20;
@@ -11,6 +11,15 @@ const MAX_REQUEST_BYTES: usize = 100 << 20;
 const READ_AHEAD: usize = 64 << 10;
 
 const LENGTH_BYTES: usize = size_of::<i32>();
+
+/// Why there is no next request.
+#[derive(Debug, Error)]
+pub enum Unreadable {
+    #[error("a request of {0} bytes")]
+    Length(i32),
+    #[error("the connection: {0}")]
+    Io(#[from] io::Error),
+}
 
 /// What came in and is not yet taken is `buffer[from..to]`. The buffer grows to what is needed and stays.
 pub struct Requests<S> {
@@ -26,14 +35,16 @@ impl<S: Read> Requests<S> {
     }
 
     /// None: the client has closed the connection.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, Ended> {
+    pub fn next(&mut self) -> Result<Option<&[u8]>, Unreadable> {
         if !self.fill(LENGTH_BYTES)? {
             return Ok(None);
         }
         let head = self.buffer.get(self.from..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
         let number = i32::from_be_bytes(head);
-        let length =
-            usize::try_from(number).ok().filter(|length| *length <= MAX_REQUEST_BYTES).ok_or(Ended::Length(number))?;
+        let length = usize::try_from(number)
+            .ok()
+            .filter(|length| *length <= MAX_REQUEST_BYTES)
+            .ok_or(Unreadable::Length(number))?;
         self.fill(LENGTH_BYTES + length)?;
         let body = self.from + LENGTH_BYTES;
         self.from = body + length;
@@ -108,8 +119,8 @@ mod tests {
     fn a_stream_that_ends_within_a_request_is_an_error() {
         for end in [2, 4, 8] {
             let stream = &request(5)[..end];
-            assert!(matches!(Requests::new(stream).next(), Err(Ended::Io(_))), "{end}");
+            assert!(matches!(Requests::new(stream).next(), Err(Unreadable::Io(_))), "{end}");
         }
-        assert!(matches!(Requests::new(&[0xff; 4][..]).next(), Err(Ended::Length(-1))));
+        assert!(matches!(Requests::new(&[0xff; 4][..]).next(), Err(Unreadable::Length(-1))));
     }
 }

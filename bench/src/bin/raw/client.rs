@@ -1,23 +1,22 @@
 //! The producer: one topic handle, calls from any thread, and a thread that serves what librdkafka reports.
 
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rdkafka::bindings::{
-    RD_KAFKA_MSG_F_COPY, rd_kafka_last_error, rd_kafka_producev, rd_kafka_resp_err_t, rd_kafka_topic_destroy,
-    rd_kafka_topic_new, rd_kafka_topic_t, rd_kafka_vtype_t,
-};
+use rdkafka::bindings::{RD_KAFKA_MSG_F_COPY, rd_kafka_producev, rd_kafka_resp_err_t, rd_kafka_vtype_t};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::Failure;
 use crate::headers::Headers;
 use crate::options::Options;
-use crate::reports::{self, Queue};
+use crate::queue::Queue;
+use crate::reports;
 use crate::room::Room;
+use crate::shared::{Shared, Topic};
 use crate::slot::Slot;
 
 /// `RD_KAFKA_PARTITION_UA`: let the partitioner choose.
@@ -31,53 +30,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_mins(1);
 pub struct Record {
     pub key: Vec<u8>,
     pub value: Vec<u8>,
-}
-
-/// A topic handle of librdkafka, given back when dropped.
-#[derive(Debug)]
-struct Topic(*mut rd_kafka_topic_t);
-
-// SAFETY: librdkafka's topic handles may be used from any thread at once (rdkafka.h: "thread safe").
-unsafe impl Send for Topic {}
-// SAFETY: as above.
-unsafe impl Sync for Topic {}
-
-impl Topic {
-    fn new(client: &BaseProducer, name: &str) -> Result<Self, Failure> {
-        let name = CString::new(name)?;
-        // SAFETY: the client is alive, the name NUL-terminated, and a null configuration means the client's own.
-        let handle = unsafe { rd_kafka_topic_new(client.client().native_ptr(), name.as_ptr(), std::ptr::null_mut()) };
-        if handle.is_null() {
-            // SAFETY: reads librdkafka's thread-local last error.
-            return Err(RDKafkaErrorCode::from(unsafe { rd_kafka_last_error() }).into());
-        }
-        Ok(Self(handle))
-    }
-}
-
-impl Drop for Topic {
-    fn drop(&mut self) {
-        // SAFETY: the handle came from `rd_kafka_topic_new` and is given back once.
-        unsafe { rd_kafka_topic_destroy(self.0) }
-    }
-}
-
-/// What the threads share.
-///
-/// Fields are dropped in this order: topic handle and queue before the client that they belong to, slots last.
-pub struct Shared {
-    topic: Topic,
-    /// What librdkafka reports.
-    pub queue: Queue,
-    native: BaseProducer,
-    /// Made whenever librdkafka has let records go.
-    pub room: Room,
-    /// Records that Kafka has not got.
-    pub undelivered: AtomicU64,
-    /// Whether the thread that serves reports is to end.
-    pub stop: AtomicBool,
-    /// One for each thread that waits. Reports point into it.
-    slots: Box<[Slot]>,
 }
 
 /// The open producer.

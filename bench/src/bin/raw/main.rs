@@ -8,8 +8,10 @@ mod client;
 mod headers;
 mod job;
 mod options;
+mod queue;
 mod reports;
 mod room;
+mod shared;
 mod slot;
 
 use std::error::Error;
