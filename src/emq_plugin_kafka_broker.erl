@@ -93,7 +93,7 @@ adapter() ->
     adapter(persistent_term:get(?ADAPTER, unknown)).
 
 adapter(unknown) ->
-    Found = found(),
+    Found = find(),
     ok = persistent_term:put(?ADAPTER, Found),
     Found;
 adapter(Adapter) ->
@@ -101,7 +101,7 @@ adapter(Adapter) ->
 
 %% By the broker's modules on the code path: a release loads all modules when it boots. Without a broker, in a shell or a test, it is
 %% the adapter of EMQ 2.3.
-found() ->
+find() ->
     hd([Adapter || {Adapter, Module} <- [{emq_plugin_kafka_emq2, emqttd_hooks}, {emq_plugin_kafka_emqx5, emqx_conf},
                                        {emq_plugin_kafka_emqx5, emqx_hookpoints}, {emq_plugin_kafka_emqx4, emqx_hooks}],
                    code:which(Module) =/= non_existing] ++ [emq_plugin_kafka_emq2]).

@@ -1,12 +1,12 @@
-%% Which settings changed from one configuration to the next, and the lines that say so. Pure. Secrets come in as `******`, with a mark:
-%% different marks are different secrets; a mark of `none` says nothing.
+%% Which settings differ between two configurations, and the lines that say so. Pure. A secret comes as `******` with a mark: different
+%% marks mean different secrets, the mark `none` means unknown.
 -module(emq_plugin_kafka_changes).
 
 -export([between/2, line/1]).
 -export_type([shown/0, change/0]).
 
 -type shown() :: {Key :: binary(), Value :: binary(), IsDefault :: boolean(), Mark :: none | non_neg_integer()}.
-%% note: `default`, the new value is the default; `secret`, the secret changed, and is not shown.
+%% note: default: the new value is the default. secret: a secret has changed; it is not shown.
 -type change() :: #{key := binary(), old := none | binary(), new := none | binary(), note := none | default | secret}.
 
 -spec between(Before :: [shown()], After :: [shown()]) -> [change()].

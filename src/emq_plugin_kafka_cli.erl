@@ -1,5 +1,5 @@
-%% `kafka ...` of the broker's command line tool: what an operator asks the running plugin. Runs in a process of EMQ's whose
-%% output goes to that terminal. What is answered is made in emq_plugin_kafka_info, how it is printed in emq_plugin_kafka_cli_text.
+%% The command `kafka` of the broker's command line tool. Runs in a process of the broker whose output goes to the operator's terminal.
+%% emq_plugin_kafka_info makes the answers, emq_plugin_kafka_cli_text and emq_plugin_kafka_cli_probe format them.
 -module(emq_plugin_kafka_cli).
 
 -export([register/0, unregister/0, kafka/1]).
@@ -16,7 +16,7 @@
 -define(FLUSH_S, 30).
 %% EMQ's tool itself waits for 60 s.
 -define(MAX_S, 55).
-%% How often a flush tells how far it is.
+%% How often a flush prints its progress.
 -define(PROGRESS_MS, 2000).
 
 -type options() :: #{json := boolean(), timeout => pos_integer()}.
@@ -29,23 +29,23 @@ register() ->
 unregister() ->
     emq_plugin_kafka_broker:unregister_command().
 
-%% The function has the command's name: the general help calls it with `usage`.
+%% The function must have the command's name. The broker's general help calls it with `usage`.
 -spec kafka([string()] | usage) -> term().
 kafka(None) when None =:= usage; None =:= [] ->
     usage();
 kafka(Args) ->
     emq_plugin_kafka_broker:command_result(command(options(Args, [], #{json => false}))).
 
-%% Each answers whether all is well, once it has printed its answer.
+%% Each prints its answer and returns whether it succeeded.
 command({ok, ["status"], Options}) ->
     Status = emq_plugin_kafka_info:status(),
     print(status, Status, Options) andalso maps:get(state, Status) =:= running andalso maps:get(problems, Status) =:= [];
 command({ok, ["stats"], Options}) ->
-    known(stats, emq_plugin_kafka_info:stats(), Options);
+    answer(stats, emq_plugin_kafka_info:stats(), Options);
 command({ok, ["rules"], Options}) ->
-    known(rules, emq_plugin_kafka_info:rules(), Options);
+    answer(rules, emq_plugin_kafka_info:rules(), Options);
 command({ok, ["spool"], Options}) ->
-    known(spool, emq_plugin_kafka_info:spool(), Options);
+    answer(spool, emq_plugin_kafka_info:spool(), Options);
 command({ok, ["test"], Options}) ->
     test(<<>>, Options);
 command({ok, ["test", Topic], Options}) ->
@@ -56,24 +56,24 @@ command({ok, ["reload"], Options}) ->
     Reloaded = emq_plugin_kafka_info:reload(),
     print(reload, Reloaded, Options) andalso maps:get(ok, Reloaded);
 command({ok, Words, _Options}) ->
-    wrong(["there is no command: kafka ", lists:join(" ", Words)]);
+    usage_error(["there is no command: kafka ", lists:join(" ", Words)]);
 command({error, Problem}) ->
-    wrong(Problem).
+    usage_error(Problem).
 
-known(_Command, {error, Problem}, Options) ->
+answer(_Command, {error, Problem}, Options) ->
     print(problem, #{problem => Problem}, Options) andalso false;
-known(Command, Answer, Options) ->
+answer(Command, Answer, Options) ->
     print(Command, Answer, Options).
 
 test(Topic, Options) ->
     Report = emq_plugin_kafka_info:test(Topic, milliseconds(Options, ?TEST_S)),
     print(test, Report, Options) andalso maps:get(ok, Report).
 
-%% In a process of its own, so that this one can tell how far it is.
+%% The flush runs in a process of its own, so that this one can print the progress.
 flush(#{json := Json} = Options) ->
     Milliseconds = milliseconds(Options, ?FLUSH_S),
-    Teller = self(),
-    {Flusher, Monitor} = spawn_monitor(fun() -> Teller ! {flushed, self(), emq_plugin_kafka_info:flush(Milliseconds)} end),
+    Caller = self(),
+    {Flusher, Monitor} = spawn_monitor(fun() -> Caller ! {flushed, self(), emq_plugin_kafka_info:flush(Milliseconds)} end),
     Result = flushed(Flusher, Monitor, Json),
     print(flush, Result, Options) andalso maps:get(ok, Result).
 
@@ -93,7 +93,7 @@ progress(_Json, _Waiting) -> ok.
 
 -spec print(atom(), map(), options()) -> boolean().
 print(Command, Answer, #{json := false}) ->
-    %% Kafka's own words are in it, and names that clients chose: nothing that a terminal obeys.
+    %% It may contain Kafka's texts and clients' names: control characters are escaped.
     Lines = string:split(unicode:characters_to_list(emq_plugin_kafka_cli_text:format(Command, Answer)), "\n", all),
     io:format("~ts", [lists:join("\n", [emq_plugin_kafka_text:printable(Line) || Line <- Lines])]),
     true;
@@ -103,14 +103,14 @@ print(Command, Answer, #{json := true}) ->
 json(_Command, _Answer, {ok, Json}) ->
     io:format("~ts~n", [Json]),
     true;
-%% Without the library nobody here makes JSON.
+%% The library makes JSON. Without it, the answer is text.
 json(Command, Answer, {error, not_loaded}) ->
     print(Command, Answer, #{json => false}) andalso false.
 
 usage() ->
     lists:foreach(fun({Command, Purpose}) -> io:format("~-48s# ~s~n", [Command, Purpose]) end, ?USAGE).
 
-wrong(Problem) ->
+usage_error(Problem) ->
     io:format("~ts~n", [emq_plugin_kafka_text:printable(Problem)]),
     ok = usage(),
     false.

@@ -1,4 +1,4 @@
-%% What `kafka test` has found, as text: each server step by step, the record, and what to change. Pure.
+%% The answer of `kafka test` as text: each server step by step, the record, and advice. Pure.
 -module(emq_plugin_kafka_cli_probe).
 
 -export([format/1]).
@@ -22,7 +22,7 @@ step(<<"tls">>, _Name, _Addresses) -> ["TLS ok"];
 step(<<"login">>, _Name, _Addresses) -> ["logged in"];
 step(<<"kafka">>, _Name, _Addresses) -> ["Kafka answers"].
 
-%% An address needs no resolving.
+%% An IP address needs no resolving.
 resolved(true, _Addresses) -> [];
 resolved(false, Addresses) -> [["name resolved (", lists:join(" ", Addresses), ")"]].
 
@@ -39,7 +39,7 @@ advice(#{advice := Advice}) -> ["  what to do: ", Advice, "\n"].
 broker(#{id := Id, name := Name, state := State}) ->
     ["broker ", Name, ": number ", integer_to_list(Id), ", ", connection(State), "\n"].
 
-%% librdkafka connects to those that it needs.
+%% librdkafka connects only to brokers that it needs.
 connection(<<"UP">>) -> "connected";
 connection(<<"INIT">>) -> "not needed";
 connection(State) -> ["not connected (", State, ")"].
@@ -50,23 +50,23 @@ outcome(Topic, #{delivered := #{partition := Partition, offset := Offset, took_m
 outcome(Topic, #{servers := Servers, problem := Problem}) ->
     outcome(Topic, [P || #{problem := P} <- Servers, P =:= Problem], Problem).
 
-%% Where no server could be reached, it is told there why.
+%% The line of a server already has its problem.
 outcome(Topic, [_ | _], _Problem) -> ["topic ", Topic, ": no record was sent\n"];
 outcome(Topic, [], Problem) -> ["topic ", Topic, ": ", failed(Problem), "\n", advice(Problem)].
 
-%% With acks = 0 Kafka tells none.
+%% With acks = 0 Kafka returns no offset.
 offset(Offset) when Offset < 0 -> "";
 offset(Offset) -> [", offset ", integer_to_list(Offset)].
 
 name(<<>>) -> "";
 name(Error) -> [", ", Error].
 
-%% Where all is well, nobody needs librdkafka's words; nor twice.
+%% librdkafka's log lines: only with a problem, and without those that a problem's text repeats.
 said(#{problem := nil}, _Said) ->
     [];
 said(#{problem := Problem, servers := Servers}, Said) ->
-    Told = [Text || #{text := Text} <- [Problem | [P || #{problem := P} <- Servers]]],
-    [["log: ", Line, "\n"] || Line <- Said, not told(Line, Told)].
+    Shown = [Text || #{text := Text} <- [Problem | [P || #{problem := P} <- Servers]]],
+    [["log: ", Line, "\n"] || Line <- Said, not is_shown(Line, Shown)].
 
-told(Line, Told) ->
-    lists:any(fun(Text) -> string:find(Line, Text) =/= nomatch end, Told).
+is_shown(Line, Shown) ->
+    lists:any(fun(Text) -> string:find(Line, Text) =/= nomatch end, Shown).

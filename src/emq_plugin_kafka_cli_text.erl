@@ -1,4 +1,4 @@
-%% The answers of `kafka ...` as text for a terminal: aligned, plain, in the field's terms. Pure.
+%% The answers of the command `kafka` as text for a terminal. Pure.
 -module(emq_plugin_kafka_cli_text).
 
 -export([format/2]).
@@ -56,11 +56,11 @@ status(#{state := State, problems := Problems, settings := Settings, alarms := A
               || #{name := Name, success := Success, failed := Failed, isolated := Isolated} <- maps:get(topics, Status)]
           ++ Settings).
 
-%% Its records are sent in small batches, because Kafka refuses some of them.
+%% Kafka refuses some records of the topic, so they are sent in small batches.
 isolated(true) -> ", isolated";
 isolated(false) -> "".
 
-%% What becomes of new ones, where they are not sent at once.
+%% Where new records go, unless they are forwarded.
 records(spooled) -> [{"records", "go to the spool"}];
 records(dropped) -> [{"records", "are dropped and counted (dropped.degraded)"}];
 records(unseen) -> [{"records", "are not seen"}];
@@ -69,12 +69,12 @@ records(_Forwarded) -> [].
 versions(#{version := Version, librdkafka := none}) -> text(Version);
 versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", librdkafka ", Librdkafka].
 
-%% When the broker lets clients in.
+%% Whether clients wait until the hooks are registered at a boot.
 boot(closed) -> "wait for the plugin";
 boot(next) -> "do not wait for the plugin; from the next boot on they do";
 boot(open) -> "do not wait for the plugin".
 
-%% From a publisher whose record is not safe.
+%% The acknowledgements that can be withheld while a record is not safe.
 gated([]) -> "no acknowledgement";
 gated(QoS) -> lists:join(" and ", [acknowledgement(N) || N <- QoS]).
 
@@ -95,11 +95,11 @@ brokers(Brokers) ->
 
 broker_state(<<"UP">>) -> "up";
 broker_state(<<"DOWN">>) -> "down";
-%% librdkafka connects to those that it needs.
+%% librdkafka connects only to brokers that it needs.
 broker_state(<<"INIT">>) -> "not connected, not needed";
 broker_state(State) -> ["not connected (", State, ")"].
 
-%% Without requests in the last interval there is none.
+%% 0: no requests in the last interval.
 round_trip(0, 0) -> "";
 round_trip(Average, Worst) -> [", round trip ", milliseconds(Average), ", 99 % below ", milliseconds(Worst)].
 
@@ -113,14 +113,14 @@ since(Ms) -> time(Ms).
 
 %% stats
 
-%% Counters by reason and those of the spool are maps within the map.
+%% Counters by reason, and those of the spool, are maps in the map.
 counters(Prefix, Stats) ->
     lists:append([counter([Prefix, text(Name)], Value) || {Name, Value} <- lists:sort(maps:to_list(Stats))]).
 
 counter(Name, #{} = Several) -> counters([Name, "."], Several);
 counter(Name, Value) -> [{Name, text(Value)}].
 
-%% Bounds and how many records took no longer.
+%% Buckets: an upper bound, and how many records took no longer.
 latency(#{count := Count, sum_ms := Sum, buckets := Buckets}) ->
     [{"ack_latency.count", text(Count)}, {"ack_latency.sum_ms", text(Sum)}
      | [{["ack_latency.le_", text(Upper), "_ms"], text(Records)} || {Upper, Records} <- Buckets, is_integer(Upper)]].
@@ -137,7 +137,7 @@ tables(#{brokers := Brokers, topics := Topics}) ->
      || {Keys, Entries} <- [{["name", "state", "rtt_avg_us", "rtt_p99_us", "requests", "retries", "errors", "timeouts", "waiting"], Brokers},
                             {["name", "partitions", "batch_records_avg", "batch_bytes_avg"], Topics}]].
 
-%% Columns as wide as what is in them; the last is not filled up.
+%% Each column is as wide as its widest cell. The last one has no trailing blanks.
 table(Header, Rows) ->
     Texts = [[unicode:characters_to_list(Cell) || Cell <- Row] || Row <- [Header | Rows]],
     Widths = lists:foldl(fun(Row, Widths) -> lists:zipwith(fun(Cell, Width) -> max(string:length(Cell), Width) end, Row, Widths) end,
@@ -161,9 +161,9 @@ spool(#{state := State, dir := Dir, records := Records, bytes := Bytes, max_byte
 oldest(0, _Milliseconds) -> "none";
 oldest(_Records, Milliseconds) -> duration(Milliseconds).
 
-%% Words.
+%% Values.
 
-%% Names and values, the values below each other.
+%% Names and values, the values aligned.
 lines(Pairs) ->
     Named = [{unicode:characters_to_list(Name), Value} || {Name, Value} <- Pairs],
     Width = lists:max([string:length(Name) || {Name, _} <- Named]) + 1,

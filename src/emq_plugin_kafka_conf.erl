@@ -1,5 +1,5 @@
-%% Reads the plugin's conf file again, as EMQ 2.3 and 4 do when they boot: by their rules of what a line is, mapped by the plugin's
-%% own schema with the cuttlefish of the release. Changes nothing. Runs in the process of whoever asks.
+%% Reads the plugin's conf file as EMQ 2.3 and EMQX 4 do at boot: with their rules for a line, and with the plugin's schema and the
+%% release's cuttlefish. Changes nothing. No process: runs in its callers.
 -module(emq_plugin_kafka_conf).
 
 -export([read/1, pairs/1, environment/2]).
@@ -10,12 +10,12 @@
 -define(APP, emq_plugin_kafka).
 -define(PREFIX, ["emq", "plugin", "kafka"]).
 
-%% `#` opens a comment only at the start of a line, so that a value may hold one; a value is never empty. Other releases of
-%% cuttlefish than EMQ's own read conf files otherwise, so that the lines are read here.
+%% `#` begins a comment only at the start of a line: a value may contain one. A value is never empty. The lines are read here, because
+%% releases of cuttlefish differ in how they read them.
 -define(SETTING, "^[ \\t]*((?:\\\\\\.|[A-Za-z0-9_@/:.-])+)[ \\t]*=[ \\t]*([^ \\t].*?)[ \\t]*$").
 -define(NO_SETTING, "^[ \\t]*(#.*)?$").
 
-%% The application environment that the conf file in a directory makes, and the settings as they are written there.
+%% The application environment of the conf file in a directory, and its settings as written.
 -spec read({ok, Directory :: file:filename()} | undefined) ->
           {ok, emq_plugin_kafka_broker:environment(), [pair()]} | {error, [Problem :: binary()]}.
 read({ok, Directory}) ->
@@ -38,7 +38,7 @@ mapped(_File, {ok, Pairs}) ->
 with({ok, Environment}, Pairs) -> {ok, Environment, Pairs};
 with({error, _} = Error, _Pairs) -> Error.
 
-%% The settings of a conf text that are this plugin's, in their order; of a key that is there twice, the last value.
+%% This plugin's settings of a conf text, in their order. The last value of a key counts.
 -spec pairs(binary()) -> {ok, [pair()]} | {error, [Problem :: binary()]}.
 pairs(Text) ->
     Lines = re:split(Text, "\r?\n"),
@@ -58,13 +58,13 @@ line(_Number, match, _) -> [];
 line(Number, nomatch, {match, [Key, Value]}) -> setting(Number, Key, unicode:characters_to_binary(Value, utf8, latin1));
 line(Number, nomatch, nomatch) -> [{error, problem("line ~b: expected KEY = VALUE", [Number])}].
 
-%% A boot refuses other characters, and the next one reads the same file.
+%% EMQ's boot refuses characters outside latin1, and it reads the same file.
 setting(_Number, Key, Value) when is_binary(Value) ->
     [{cuttlefish_variable:tokenize(binary_to_list(Key)), binary_to_list(Value)}];
 setting(Number, Key, _NotLatin1) ->
     [{error, problem("line ~b: ~ts: a character that EMQ's conf files cannot hold", [Number, Key])}].
 
-%% The environment that a schema makes of settings.
+%% The environment that a schema gives for settings.
 -spec environment(file:filename(), [pair()]) -> {ok, emq_plugin_kafka_broker:environment()} | {error, [Problem :: binary()]}.
 environment(Schema, Pairs) ->
     of_schema(cuttlefish_schema:files([Schema]), Pairs).

@@ -1,4 +1,4 @@
-%% EMQ 2.3 (emqttd): its hooks, its command line, its alarms, its conf file. The callbacks are emq_plugin_kafka's own, on_*.
+%% The adapter of EMQ 2.3 (emqttd): hooks, command line, alarms, conf file. The callbacks are in emq_plugin_kafka.
 -module(emq_plugin_kafka_emq2).
 -behaviour(emq_plugin_kafka_broker).
 
@@ -10,7 +10,7 @@
 
 -define(APP, emq_plugin_kafka).
 
-%% Which callback serves which hook.
+%% The callback of each hook.
 -define(HOOKS, [{'client.connected', fun emq_plugin_kafka:on_client_connected/3},
                 {'client.disconnected', fun emq_plugin_kafka:on_client_disconnected/3},
                 {'client.subscribe', fun emq_plugin_kafka:on_client_subscribe/4},
@@ -23,16 +23,15 @@
                 {'message.delivered', fun emq_plugin_kafka:on_message_delivered/4},
                 {'message.acked', fun emq_plugin_kafka:on_message_acked/4}]).
 
-%% EMQ calls the callbacks of a hook in ascending order of priority, those of equal priority in the order of their
-%% registration, and most register with 0. Ours come last, whenever they were registered: they see a message as the
-%% others left it, and none that another one stopped.
+%% EMQ calls the callbacks of a hook in ascending order of priority; most have 0. Ours come last: they see a message as other plugins have
+%% left it, and no message that another plugin has stopped.
 -define(PRIORITY, 1000).
 
-%% A part of the topic that an alarm is published to.
+%% Of the names of alarms, which are part of the topics that EMQ publishes them to.
 -define(ALARM_PREFIX, "emq_plugin_kafka.").
 
-%% How long something else may hold back the output of a command.
--define(HUSH_MS, 1000).
+%% How long to wait for the output that is to be discarded.
+-define(DISCARD_MS, 1000).
 
 -spec name() -> binary().
 name() -> <<"EMQ 2.3">>.
@@ -43,25 +42,25 @@ control() -> <<"emqttd_ctl">>.
 -spec naming() -> emq_plugin_kafka_nif:naming().
 naming() -> conf.
 
-%% The release's own, where it runs.
+%% Below the working directory of the release.
 -spec data_dir() -> file:filename().
 data_dir() -> "data".
 
-%% A QoS 2 publish is answered before its hook runs.
+%% Not QoS 2: EMQ sends PUBREC before it calls the hook.
 -spec gated() -> [1].
 gated() -> [1].
 
 -spec events() -> [emq_plugin_kafka_broker:event()].
 events() -> [Hook || {Hook, _Callback} <- ?HOOKS].
 
-%% The broker has set the environment when it booted.
+%% The broker has read the conf file at boot.
 -spec load_environment() -> ok.
 load_environment() -> ok.
 
 -spec reads_file_at_start() -> boolean().
 reads_file_at_start() -> false.
 
-%% One that is there already, or already gone, is as wanted.
+%% A callback that is registered already is no error.
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook(Event) ->
     {Event, Callback} = lists:keyfind(Event, 1, ?HOOKS),
@@ -76,7 +75,7 @@ unhook(Event) ->
     try
         emqttd:unhook(Event, {?APP, Callback})
     catch
-        %% The broker has stopped, in a node that goes on: it joins a cluster.
+        %% The broker has stopped, the node has not: it joins a cluster.
         exit:{noproc, _} -> {error, not_found}
     end.
 
@@ -88,32 +87,31 @@ register_command() ->
 unregister_command() ->
     emqttd_ctl:unregister_cmd(kafka).
 
-%% EMQ's exit status is 0 whatever a command returns; only an exception gives 1. EMQ prints what it catches, with its stack, and
-%% nodetool names the reason once more, unless it is this one. The answer says it all, and with --json anything more would spoil
-%% it: the one line that EMQ prints goes nowhere.
+%% Only an exception gives the exit status 1. EMQ prints it with its stack, and nodetool prints its reason again, except cmd_not_found. Both
+%% would spoil an answer in JSON: so the reason is this one, and the line that EMQ prints is discarded.
 -spec command_result(Succeeded :: boolean()) -> ok | no_return().
 command_result(true) ->
     ok;
 command_result(false) ->
-    true = group_leader(spawn(hush(self(), group_leader())), self()),
+    true = group_leader(spawn(discard(self(), group_leader())), self()),
     erlang:raise(exit, cmd_not_found, []).
 
-%% Takes one request for output, then gives the process its terminal back.
-hush(Caller, Terminal) ->
+%% Takes one request for output, then gives the caller its terminal back.
+discard(Caller, Terminal) ->
     fun() ->
             receive {io_request, From, Reply, _Request} -> From ! {io_reply, Reply, ok}
-            after ?HUSH_MS -> ok
+            after ?DISCARD_MS -> ok
             end,
             group_leader(Terminal, Caller)
     end.
 
-%% Alarms are published below $SYS, and listed in the dashboard and the REST interface. A broker without them, or whose alarm
-%% process does not run, has no alarms, and that is no error.
+%% EMQ publishes alarms below $SYS, and lists them in the dashboard and the REST API. Where it has no alarms, or its alarm process does not
+%% run, raising one is no error.
 
 -spec raise(emq_plugin_kafka_broker:alarm()) -> ok.
 raise(#{name := Name, severity := Severity, title := Title, summary := Summary}) ->
-    %% #mqtt_alarm{} by position: the plugin is built without the broker's headers. Title and summary as lists of bytes: the REST
-    %% interface crashes on binaries, and then shows no alarm at all.
+    %% #mqtt_alarm{} by position: the plugin is built without the broker's headers. Title and summary are lists of bytes: on binaries the
+    %% REST API crashes and shows no alarm.
     call(set_alarm, {mqtt_alarm, alarm_id(Name), Severity, binary_to_list(Title), binary_to_list(Summary), undefined}).
 
 -spec clear(Name :: binary()) -> ok.
@@ -133,7 +131,7 @@ our_alarms() ->
         exit:_ -> []
     end.
 
-%% Both only send a message. `undef`: there is no such module; `badarg`: its process does not run.
+%% Both functions only send a message. undef: there is no such module. badarg: its process does not run.
 call(Function, Arg) ->
     try
         _ = emqttd_alarm:Function(Arg),
@@ -150,24 +148,24 @@ alarm_id(Name) ->
 read_settings() ->
     emq_plugin_kafka_conf:read(application:get_env(emqttd, plugins_etc_dir)).
 
-%% The dashboard's page shows what it finds there: a save would bring the old settings back.
+%% The dashboard shows the settings that it finds there. Otherwise a save there would bring back the old ones.
 -spec settings_in_use([emq_plugin_kafka_conf:pair()]) -> ok.
 settings_in_use(Pairs) ->
     _ = emqttd_cli_config:write_config(?APP, Pairs),
     ok.
 
-%% PUBLISH packets that it received.
+%% Received PUBLISH packets.
 -spec messages_published() -> non_neg_integer().
 messages_published() -> emqttd_metrics:value('messages/received').
 
-%% Its stop unloads plugins first.
+%% EMQ unloads plugins before the node says that it stops.
 -spec is_stopping() -> true | unknown.
 is_stopping() -> is_stopping(emq_plugin_kafka_vm:is_stopping()).
 
 is_stopping(true) -> true;
 is_stopping(false) -> unknown.
 
-%% EMQ 2.3 opens them last.
+%% EMQ 2.3 opens listeners last, always.
 -spec opens_listeners_first() -> false.
 opens_listeners_first() -> false.
 

@@ -1,8 +1,7 @@
-%% The callbacks of EMQX 4 and 5, but for message.publish, and the registration that both have in common.
+%% What the adapters of EMQX 4 and 5 share: the callbacks, except message.publish, and their registration.
 %%
-%% A callback runs in the process of the client that it is about, in a few cases in one of the broker's. It is total, takes
-%% microseconds and never waits; what it returns leaves a hook's accumulator as it was. The generation comes last, from the
-%% registration.
+%% A callback runs in the process of its client, a few run in a process of the broker. It is total, takes microseconds and never blocks. Its
+%% result leaves the hook's accumulator unchanged. Its last argument, the generation, comes from the registration.
 -module(emq_plugin_kafka_emqx).
 
 -export([on_client_connect/3, on_client_connack/4, on_client_refused/4, on_client_connected/3, on_client_disconnected/4,
@@ -13,18 +12,18 @@
 -export_type([registration/0]).
 
 -type mfargs() :: {module(), Function :: atom(), ExtraArgs :: [term()]}.
-%% A callback at a hook, perhaps with the filter that the broker asks before it calls it.
+%% A callback of a hook, with or without a filter, which the broker calls first.
 -type registration() :: {Hook :: atom(), mfargs()} | {Hook :: atom(), mfargs(), Filter :: mfargs()}.
 
-%% Callbacks of a hook are called in descending order of priority; most are registered with 0, none with less than -1. Ours come
-%% last: they see a message as the others left it, and none that another one stopped.
+%% EMQX calls the callbacks of a hook in descending order of priority; most have 0, none less than -1. Ours come last: they see a message
+%% as other plugins have left it, and no message that another plugin has stopped.
 -define(PRIORITY, -1000).
 
-%% How long the broker may take to unregister a callback, and how often it is asked whether it has.
+%% How long the broker may take to unregister a callback, and how often that is checked.
 -define(UNHOOK_MS, 5000).
--define(ASK_MS, 1).
+-define(POLL_MS, 1).
 
-%% Client ids of refused connects may be empty.
+%% Of a connect: the client ID may be empty.
 
 -spec on_client_connect(term(), term(), emq_plugin_kafka_emqx_event:generation()) -> ok.
 on_client_connect(Connection, Properties, Generation) ->
@@ -34,7 +33,7 @@ on_client_connect(Connection, Properties, Generation) ->
 on_client_connack(Connection, Reason, Properties, Generation) ->
     forward(Generation, 'client.connack', [Connection, Reason, Properties]).
 
-%% For the event client.connected, which EMQ 2.3 also has for connects that it refuses.
+%% For the event client.connected: as on EMQ 2.3, it includes refused connects.
 -spec on_client_refused(term(), term(), term(), emq_plugin_kafka_emqx_event:generation()) -> ok.
 on_client_refused(_Connection, success, _Properties, _Generation) ->
     ok;
@@ -105,7 +104,7 @@ forward(Generation, Hook, Args) ->
     _ = emq_plugin_kafka:take(fun() -> emq_plugin_kafka_emqx_event:from_hook(Generation, Hook, Args) end, no_wait),
     ok.
 
-%% One that is there already, perhaps since a crash of ours, is as wanted.
+%% A callback that is registered already, as after a crash, is no error.
 -spec hook([registration()]) -> ok | {error, Reason :: term()}.
 hook(Registrations) ->
     first_error([add(Registration) || Registration <- Registrations]).
@@ -114,7 +113,7 @@ add(Registration) ->
     try
         added(added_by(Registration))
     catch
-        %% A release that does not know the hook.
+        %% This release has no such hook.
         error:Reason -> {error, Reason};
         exit:{_, {gen_server, call, _}} -> {error, no_hooks}
     end.
@@ -126,8 +125,7 @@ added(ok) -> ok;
 added({error, already_exists}) -> ok;
 added(Other) -> Other.
 
-%% The broker only takes note of it: a callback is gone when it is not found there any more. One that was not there is
-%% `not_found`.
+%% Blocks until the callbacks are gone, up to 5 s: the broker unregisters them asynchronously. not_found: none was registered.
 -spec unhook([registration()]) -> ok | {error, Reason :: term()}.
 unhook(Registrations) ->
     Callbacks = [{element(1, Registration), element(2, Registration)} || Registration <- Registrations],
@@ -142,10 +140,10 @@ wait_until_gone(Ours, Deadline) ->
     case {lists:any(fun({Hook, Callback}) -> is_registered(Hook, Callback) end, Ours), erlang:monotonic_time(millisecond) > Deadline} of
         {false, _} -> ok;
         {true, true} -> {error, still_registered};
-        {true, false} -> receive after ?ASK_MS -> wait_until_gone(Ours, Deadline) end
+        {true, false} -> receive after ?POLL_MS -> wait_until_gone(Ours, Deadline) end
     end.
 
-%% #callback{} by position. A broker that ends has no table any more.
+%% #callback{} by position. A broker that has stopped has no table of hooks.
 is_registered(Hook, Callback) ->
     try emqx_hooks:lookup(Hook) of
         Callbacks -> lists:any(fun(Registered) -> element(2, Registered) =:= Callback end, Callbacks)

@@ -1,4 +1,4 @@
-%% EMQX 4 (4.3 and 4.4): its hooks, its command line, its alarms, its conf file.
+%% The adapter of EMQX 4 (4.3 and 4.4): hooks, command line, alarms, conf file.
 -module(emq_plugin_kafka_emqx4).
 -behaviour(emq_plugin_kafka_broker).
 
@@ -12,7 +12,7 @@
 -define(APP, emq_plugin_kafka).
 -define(SHARED, emq_plugin_kafka_emqx).
 
-%% Which callbacks serve which event.
+%% The callbacks of each event.
 -define(EVENTS, [{'client.connect', [{'client.connect', {?SHARED, on_client_connect, [4]}}]},
                  {'client.connack', [{'client.connack', {?SHARED, on_client_connack, [4]}}]},
                  {'client.connected', [{'client.connected', {?SHARED, on_client_connected, [4]}},
@@ -53,7 +53,7 @@ gated() -> [1, 2].
 -spec events() -> [emq_plugin_kafka_broker:event()].
 events() -> [Event || {Event, _} <- ?EVENTS].
 
-%% The broker has set the environment before it starts a plugin.
+%% The broker has read the conf file before it starts a plugin.
 -spec load_environment() -> ok.
 load_environment() -> ok.
 
@@ -70,24 +70,24 @@ registrations(Event) ->
     {Event, Registrations} = lists:keyfind(Event, 1, ?EVENTS),
     Registrations.
 
-%% The filter of message.publish does the work: the broker catches what a callback raises, acknowledges the message and delivers it;
-%% what a filter raises ends the client's connection. It never lets the callback be called.
+%% The filter of message.publish, which returns false: the callback is never called. An exception of a filter ends the client's connection.
+%% One of a callback does not: the broker catches it, and acknowledges the message.
 -spec publish(Message :: term()) -> false | no_return().
 publish(Message) ->
     published(forward(Message, emq_plugin_kafka_emqx_gate:refused(Message)), Message).
 
-%% Nobody gets a message that another plugin has refused.
+%% A message that another plugin has refused is not published, and becomes no record.
 forward(_Message, true) ->
     ignored;
 forward(Message, false) ->
     emq_plugin_kafka:take(fun() -> emq_plugin_kafka_emqx_event:from_hook(4, 'message.publish', [Message]) end,
                           emq_plugin_kafka_emqx_gate:allowed(Message)).
 
-%% The broker takes the reason for an orderly end: neither PUBACK nor PUBREC, nothing in the log, and the client sends again.
+%% EMQX takes this reason for an orderly end: no PUBACK or PUBREC, no log line, and the client sends the message again.
 published(disconnect, _Message) -> exit({shutdown, kafka_unavailable});
 published(_Outcome, _Message) -> false.
 
-%% The callback that the filter stands before.
+%% The callback behind the filter.
 -spec published(Message :: term()) -> ok.
 published(_Message) -> ok.
 
@@ -103,8 +103,7 @@ register_command() -> ?SHARED:register_command().
 -spec unregister_command() -> ok.
 unregister_command() -> ?SHARED:unregister_command().
 
-%% The exit status is 0 whatever a command returns; only an exception gives 1. The broker logs it; of all reasons, its tool prints
-%% nothing for this one.
+%% Only an exception gives the exit status 1. The broker logs it; its tool prints the reason, except cmd_not_found.
 -spec command_result(Succeeded :: boolean()) -> ok | no_return().
 command_result(true) -> ok;
 command_result(false) -> erlang:raise(exit, cmd_not_found, []).
@@ -118,7 +117,7 @@ clear(Name) -> emq_plugin_kafka_emqx_alarm:clear(Name).
 -spec clear_all() -> ok.
 clear_all() -> emq_plugin_kafka_emqx_alarm:clear_all().
 
-%% As the broker does: from its directory of all plugins' conf files, or else from the plugin's own folder.
+%% As the broker does: from the directory of all plugins' conf files, or else from the plugin's own etc.
 -spec read_settings() -> {ok, emq_plugin_kafka_broker:environment(), none} | {error, [Problem :: binary()]}.
 read_settings() ->
     read(emq_plugin_kafka_conf:read(directory(application:get_env(emqx, plugins_etc_dir)))).
@@ -137,17 +136,17 @@ first([], Shared) -> Shared.
 -spec settings_in_use(none) -> ok.
 settings_in_use(none) -> ok.
 
-%% It does not count those of the broker itself.
+%% EMQX does not count its own messages.
 -spec messages_published() -> non_neg_integer().
 messages_published() -> emqx_metrics:val('messages.publish').
 
 -spec is_stopping() -> boolean().
 is_stopping() -> emq_plugin_kafka_vm:is_stopping().
 
-%% From 4.3.10 on.
+%% Since 4.3.10.
 -spec opens_listeners_first() -> true.
 opens_listeners_first() -> true.
 
-%% When it joins a cluster, it stops plugins as an operator does, so that this is never asked for.
+%% Never needed: to join a cluster, EMQX 4 stops plugins as an operator does.
 -spec open_listeners_last() -> ok.
 open_listeners_last() -> ok.

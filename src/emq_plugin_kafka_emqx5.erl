@@ -1,4 +1,4 @@
-%% EMQX 5: its hooks, its command line, its alarms, its configuration of plugins.
+%% The adapter of EMQX 5: hooks, command line, alarms, the configuration of plugins.
 -module(emq_plugin_kafka_emqx5).
 -behaviour(emq_plugin_kafka_broker).
 
@@ -11,7 +11,7 @@
 
 -define(SHARED, emq_plugin_kafka_emqx).
 
-%% Which callbacks serve which event.
+%% The callbacks of each event.
 -define(EVENTS, [{'client.connect', [{'client.connect', {?SHARED, on_client_connect, [5]}}]},
                  {'client.connack', [{'client.connack', {?SHARED, on_client_connack, [5]}}]},
                  {'client.connected', [{'client.connected', {?SHARED, on_client_connected, [5]}},
@@ -59,7 +59,7 @@ gated(false) -> [].
 -spec events() -> [emq_plugin_kafka_broker:event()].
 events() -> [Event || {Event, _} <- ?EVENTS].
 
-%% The broker keeps the settings to itself.
+%% EMQX 5 starts a plugin without its configuration.
 -spec load_environment() -> ok | {error, [Problem :: binary()], [{atom() | binary(), term()}]}.
 load_environment() -> emq_plugin_kafka_emqx5_settings:load_environment().
 
@@ -68,7 +68,7 @@ reads_file_at_start() -> true.
 
 -spec hook(emq_plugin_kafka_broker:event()) -> ok | {error, Reason :: term()}.
 hook('message.publish') ->
-    ok = tell(disconnects()),
+    ok = warn(disconnects()),
     ?SHARED:hook(registrations('message.publish'));
 hook(Event) ->
     ?SHARED:hook(registrations(Event)).
@@ -80,36 +80,36 @@ registrations(Event) ->
     {Event, Registrations} = lists:keyfind(Event, 1, ?EVENTS),
     Registrations.
 
-%% EMQX learned it in 5.7: earlier ones would acknowledge the message and deliver it to nobody. It is in their code or it is not.
+%% Since EMQX 5.7: earlier releases acknowledge the message and deliver it to nobody. The atom is in the code of releases that can.
 disconnects() -> disconnects(persistent_term:get(?DISCONNECTS, unknown)).
 
 disconnects(unknown) ->
-    Does = knows(should_disconnect, beam_lib:chunks(code:which(emqx_broker), [atoms])),
-    ok = persistent_term:put(?DISCONNECTS, Does),
-    Does;
-disconnects(Does) ->
-    Does.
+    Disconnects = has_atom(should_disconnect, beam_lib:chunks(code:which(emqx_broker), [atoms])),
+    ok = persistent_term:put(?DISCONNECTS, Disconnects),
+    Disconnects;
+disconnects(Disconnects) ->
+    Disconnects.
 
-knows(Atom, {ok, {_Module, [{atoms, Atoms}]}}) -> lists:keymember(Atom, 2, Atoms);
-knows(_Atom, {error, beam_lib, _Reason}) -> false.
+has_atom(Atom, {ok, {_Module, [{atoms, Atoms}]}}) -> lists:keymember(Atom, 2, Atoms);
+has_atom(_Atom, {error, beam_lib, _Reason}) -> false.
 
-tell(true) -> ok;
-tell(false) -> tell_of(emq_plugin_kafka_nif:about(), emq_plugin_kafka_nif:status()).
+%% Warns only where a rule relies on it.
+warn(true) -> ok;
+warn(false) -> warn(emq_plugin_kafka_nif:about(), emq_plugin_kafka_nif:status()).
 
-%% Only where somebody relies on it.
-tell_of(#{modes := Modes}, {_State, Settings}) ->
+warn(#{modes := Modes}, {_State, Settings}) ->
     Wanted = [proplists:get_value(<<"on_failure">>, Settings) =:= <<"disconnect">>
               | [Mode =/= <<"async">> || Mode <- [proplists:get_value(<<"produce">>, Settings) | maps:values(Modes)]]],
-    tell_who_relies(lists:member(true, Wanted));
-tell_of(_About, None) when None =:= closed; None =:= spooling ->
+    warn_if(lists:member(true, Wanted));
+warn(_About, None) when None =:= closed; None =:= spooling ->
     ok.
 
-tell_who_relies(false) -> ok;
-tell_who_relies(true) ->
+warn_if(false) -> ok;
+warn_if(true) ->
     emq_plugin_kafka_log:error("on_failure = disconnect has no effect in this EMQX, which cannot leave a publish unacknowledged "
                                "(5.7 and later can): one whose record is not safe in time is acknowledged all the same", []).
 
-%% Another plugin may have made several messages of one; then nobody waits.
+%% Another plugin may have turned one message into several. Then nobody waits.
 -spec on_message_publish(Message :: term()) -> ok | {stop, Message :: term()}.
 on_message_publish([Message | Messages]) ->
     _ = forward(Message, no_wait),
@@ -123,20 +123,20 @@ on_message_publish(Other) ->
 
 forward(Message, Wait) -> forward(Message, Wait, emq_plugin_kafka_emqx_gate:refused(Message)).
 
-%% Nobody gets a message that another plugin has refused.
+%% A message that another plugin has refused is not published, and becomes no record.
 forward(_Message, _Wait, true) ->
     ignored;
 forward(Message, Wait, false) ->
     emq_plugin_kafka:take(fun() -> emq_plugin_kafka_emqx_event:from_hook(5, 'message.publish', [Message]) end, Wait).
 
-published(disconnect, Message) -> left_unacknowledged(disconnects(), Message);
+published(disconnect, Message) -> leave_unacknowledged(disconnects(), Message);
 published(_Outcome, _Message) -> ok.
 
-%% No PUBACK, no PUBREC: the connection ends, in MQTT 5 with a DISCONNECT, the session stays, and the client sends again.
-left_unacknowledged(true, Message) ->
+%% No PUBACK or PUBREC: the connection ends, in MQTT 5 with a DISCONNECT. The session stays, and the client sends the message again.
+leave_unacknowledged(true, Message) ->
     Headers = element(6, Message),
     {stop, setelement(6, Message, Headers#{should_disconnect => true, allow_publish => false})};
-left_unacknowledged(false, _Message) ->
+leave_unacknowledged(false, _Message) ->
     ok.
 
 -spec on_message_puback(term(), term(), term(), term()) -> ok.
@@ -156,7 +156,7 @@ register_command() -> ?SHARED:register_command().
 -spec unregister_command() -> ok.
 unregister_command() -> ?SHARED:unregister_command().
 
-%% The exit status is 1 for an error; its tool prints most of them, but not this one, and the answer says it all.
+%% An error gives the exit status 1. The tool prints the error, except cmd_not_found.
 -spec command_result(Succeeded :: boolean()) -> ok | {error, cmd_not_found}.
 command_result(true) -> ok;
 command_result(false) -> {error, cmd_not_found}.
@@ -180,15 +180,15 @@ read({error, _} = Error) -> Error.
 -spec settings_in_use(none) -> ok.
 settings_in_use(none) -> ok.
 
-%% It does not count those of the broker itself.
+%% EMQX does not count its own messages.
 -spec messages_published() -> non_neg_integer().
 messages_published() -> emqx_metrics:val('messages.publish').
 
-%% When it stops, or joins a cluster, EMQX forgets that its configuration is loaded, and stops plugins next.
+%% When EMQX stops, also to join a cluster, it first resets the flag that its configuration is loaded, and then stops plugins.
 -spec is_stopping() -> boolean().
-is_stopping() -> emq_plugin_kafka_vm:is_stopping() orelse not loaded().
+is_stopping() -> emq_plugin_kafka_vm:is_stopping() orelse not is_config_loaded().
 
-loaded() ->
+is_config_loaded() ->
     try emqx_app:init_load_done()
     catch
         error:undef -> true

@@ -79,13 +79,13 @@ use({ok, Environment}, undefined) -> checked(emq_plugin_kafka_settings:use(Envir
 use({ok, Environment}, _Pid) -> reload(Environment);
 use({error, _} = Error, undefined) -> Error;
 use({error, Problems} = Error, _Pid) ->
-    _ = running(fun() -> emq_plugin_kafka_producer:refuse(Problems) end),
+    _ = call_producer(fun() -> emq_plugin_kafka_producer:refuse(Problems) end),
     Error.
 
 reload(Environment) ->
-    checked(running(fun() -> emq_plugin_kafka_producer:reload(Environment) end)).
+    checked(call_producer(fun() -> emq_plugin_kafka_producer:reload(Environment) end)).
 
-running(Ask) ->
+call_producer(Ask) ->
     try
         Ask()
     catch
@@ -123,7 +123,8 @@ of_table({error, Reason}, _Config) ->
     {error, [problem("~ts of this version cannot be read: ~0tp", [?TABLE, Reason])]};
 of_table({ok, Table}, Config) ->
     Fields = [Field || {Field, _, _, _} <- Table],
-    Unknown = [problem("~ts: there is no such setting", [emq_plugin_kafka_text:printable(Field)]) || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
+    Unknown = [problem("~ts: there is no such setting", [emq_plugin_kafka_text:printable(Field)])
+               || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
     Settings = [emq_plugin_kafka_emqx5_values:setting(Row, Config) || Row <- Table],
     environment(Unknown ++ [Problem || {error, Problems} <- Settings, Problem <- Problems], lists:append([S || S <- Settings, is_list(S)])).
 

@@ -89,7 +89,7 @@ duration(Text) ->
 
 duration(match, Text) ->
     {match, Segments} = re:run(Text, ?SEGMENT, [global, {capture, all_but_first, list}]),
-    {ok, up(lists:sum([amount(Whole, Fraction) * ms(Unit) || [Whole, Fraction, Unit] <- Segments]))};
+    {ok, round_up(lists:sum([amount(Whole, Fraction) * ms(Unit) || [Whole, Fraction, Unit] <- Segments]))};
 duration(nomatch, _Text) ->
     error.
 
@@ -105,8 +105,8 @@ ms("m") -> 60 * ms("s");
 ms("s") -> 1000;
 ms("ms") -> 1.
 
-up(Ms) when is_integer(Ms) -> Ms;
-up(Ms) -> ceil(Ms).
+round_up(Ms) when is_integer(Ms) -> Ms;
+round_up(Ms) -> ceil(Ms).
 
 bytes([B, K | Reversed]) when [K, B] =:= "KB"; [K, B] =:= "kb" -> times(1024, lists:reverse(Reversed));
 bytes([B, M | Reversed]) when [M, B] =:= "MB"; [M, B] =:= "mb" -> times(1024 * 1024, lists:reverse(Reversed));

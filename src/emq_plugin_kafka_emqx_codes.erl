@@ -1,4 +1,4 @@
-%% The reasons that EMQX 4 and 5 give by name, as numbers of MQTT 5 and of MQTT 3.1.1. Pure, total.
+%% The names of reasons in EMQX 4 and 5 as numbers of MQTT 5 and MQTT 3.1.1. Pure and total.
 -module(emq_plugin_kafka_emqx_codes).
 
 -export([number/1, connack/1]).
@@ -31,7 +31,7 @@ number(server_moved) -> 16#9D;
 number(connection_rate_exceeded) -> 16#9F;
 number(_) -> ?UNSPECIFIED.
 
-%% The return code of a CONNACK that refuses, in MQTT 3.1.1: what that has no word for is `server unavailable`.
+%% The return code of a refusing CONNACK in MQTT 3.1.1. Reasons without a code of their own become 3, server unavailable.
 -spec connack(Reason :: term()) -> 1..5.
 connack(unsupported_protocol_version) -> 1;
 connack(client_identifier_not_valid) -> 2;

@@ -33,10 +33,10 @@ from_hook(_, 'message.acked', [Client, Message]) ->
 from_hook(_, 'delivery.dropped', [Client, Message, Reason]) ->
     received('delivery.dropped', Client, Message, [reason(Reason)]);
 from_hook(4, 'delivery.completed', [Client, Message, Session]) ->
-    received('delivery.completed', Client, Message, born(Session));
+    received('delivery.completed', Client, Message, session_created(Session));
 %% EMQX 5 gives only the receiver's client ID.
 from_hook(5, 'delivery.completed', [Message, Session]) ->
-    received('delivery.completed', Session, Message, born(Session));
+    received('delivery.completed', Session, Message, session_created(Session));
 from_hook(Generation, 'client.connect', [Connection, _Properties]) ->
     extended({connection, 'client.connect', client(Connection, Connection)},
              emq_plugin_kafka_emqx_extra:connection(Generation, #{}, Connection));
@@ -77,7 +77,7 @@ received(Hook, Client, Message, Extra) ->
     extended({received, Hook, client_id(Client), username(Client), message(Message)},
              Extra ++ emq_plugin_kafka_emqx_extra:received(Client, Message)).
 
-born(Session) ->
+session_created(Session) ->
     emq_plugin_kafka_emqx_extra:numbers([{session_created_at, emq_plugin_kafka_emqx_extra:field(session_birth_time, Session)}]).
 
 session(Generation, Hook, Client, Reason, Session) ->

@@ -1,5 +1,5 @@
-%% What EMQX 4 and 5 tell beyond EMQ 2.3: the properties of MQTT 5, attributes of connections and sessions, each under one name,
-%% in one unit. Pure, total: what is not there, or is not of its type, is left out.
+%% The fields that events of EMQX 4 and 5 have beyond EMQ 2.3: properties of MQTT 5, attributes of connections and sessions. Each has the
+%% same name and unit in both generations. Pure and total: a field that is missing or has another type is left out.
 -module(emq_plugin_kafka_emqx_extra).
 
 -export([published/1, received/2, connection/3, disconnection/3, answer/2, session/3, subscription/2, numbers/1, peer/2, field/2]).
@@ -9,7 +9,7 @@
 -type value() :: binary() | integer() | boolean() | null | {pairs, [pair()]} | {map, [pair()]}.
 -type pair() :: {binary(), binary()}.
 
-%% A message, with its publisher's attributes.
+%% A message and its publisher.
 -spec published(Message :: term()) -> extra().
 published(Message) ->
     Headers = headers(Message),
@@ -17,7 +17,7 @@ published(Message) ->
     message(field(properties, Headers)) ++ numbers([{proto_ver, field(proto_ver, Headers)}])
         ++ texts([{peerhost, Host}]) ++ numbers([{peerport, Port}]) ++ attributes(Headers).
 
-%% A message, with its receiver's attributes.
+%% A message and its receiver.
 -spec received(Client :: term(), Message :: term()) -> extra().
 received(Client, Message) ->
     {Host, Port} = peer(Client, Client),
@@ -39,12 +39,12 @@ message(Properties) ->
 indicator(Indicator) when Indicator =:= 0; Indicator =:= 1 -> [{payload_format_indicator, Indicator}];
 indicator(_) -> [].
 
-%% A connection, with the properties of its CONNECT. The client's own map is not known until it is let in.
+%% A connection, with the properties of its CONNECT. Until the client is accepted, its map is empty.
 -spec connection(emq_plugin_kafka_emqx_event:generation(), Client :: term(), Connection :: term()) -> extra().
 connection(Generation, Client, Connection) ->
     user_properties(field(conn_props, Connection)) ++ attributes(Generation, Client, Connection).
 
-%% The end of one, with the properties of its DISCONNECT.
+%% The end of a connection, with the properties of its DISCONNECT.
 -spec disconnection(emq_plugin_kafka_emqx_event:generation(), Client :: term(), Connection :: term()) -> extra().
 disconnection(Generation, Client, Connection) ->
     Properties = field(disconn_props, Connection),
@@ -74,7 +74,7 @@ session(Generation, Client, Session) ->
         ++ retry(Generation, field(retry_interval, Session))
         ++ texts([{peerhost, Host}]) ++ attributes(Client).
 
-%% Messages that nobody acknowledges may be sent once only.
+%% infinity: unacknowledged messages are not sent again.
 retry(_Generation, infinity) -> [{retry_interval, null}];
 retry(Generation, Interval) -> numbers([{retry_interval, seconds(Generation, Interval)}]).
 
@@ -84,12 +84,12 @@ subscription(Client, Properties) ->
     {Host, _Port} = peer(Client, Client),
     user_properties(Properties) ++ texts([{peerhost, Host}]) ++ attributes(Client).
 
-%% EMQX 5 has milliseconds.
+%% EMQX 4 has seconds, EMQX 5 milliseconds.
 seconds(5, Milliseconds) when is_integer(Milliseconds) -> Milliseconds div 1000;
 seconds(4, Seconds) -> Seconds;
 seconds(_, _) -> undefined.
 
-%% Where a client is: its address and port, in the one map or the other. A version that has no port there has the address alone.
+%% A client's address and port, from either map. Some releases have no port.
 -spec peer(Client :: term(), Connection :: term()) -> {Host :: binary() | undefined, Port :: 0..65535 | undefined}.
 peer(Client, Connection) ->
     peer_of(either(peername, Connection, Client), either(peerhost, Client, Connection)).
@@ -97,7 +97,7 @@ peer(Client, Connection) ->
 peer_of({Host, Port}, _Host) when is_integer(Port), Port >= 0, Port =< 65535 -> {host(Host), Port};
 peer_of(_, Host) -> {host(Host), undefined}.
 
-%% inet:ntoa/1 is not total: it takes a text for an address.
+%% inet:ntoa/1 alone would also take a text.
 host({_, _, _, _} = Address) -> address(inet:ntoa(Address));
 host({_, _, _, _, _, _, _, _} = Address) -> address(inet:ntoa(Address));
 host(_) -> undefined.
@@ -105,7 +105,7 @@ host(_) -> undefined.
 address({error, einval}) -> undefined;
 address(Text) -> list_to_binary(Text).
 
-%% Pairs in their order, the same name several times perhaps.
+%% In their order. A name may come several times.
 user_properties(Properties) ->
     [{user_properties, {pairs, Pairs}} || [_ | _] = Pairs <- [pairs(field('User-Property', Properties))]].
 
@@ -113,7 +113,7 @@ pairs([{Name, Value} | Pairs]) when is_binary(Name), is_binary(Value) -> [{Name,
 pairs([_ | Pairs]) -> pairs(Pairs);
 pairs(_) -> [].
 
-%% What an authenticator or the configuration of EMQX 5 says of a client.
+%% Attributes that an authenticator or the configuration of EMQX 5 gives a client.
 attributes(Client) ->
     [{client_attrs, {map, Pairs}} || [_ | _] = Pairs <- [attribute_pairs(field(client_attrs, Client))]].
 

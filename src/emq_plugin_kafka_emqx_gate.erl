@@ -1,13 +1,12 @@
-%% Which publishes of EMQX 4 and 5 may wait for their record, or be left without an acknowledgement. Pure but for looking at the
-%% process that asks.
+%% Which publishes of EMQX 4 and 5 may wait for their record, or stay unacknowledged. Runs in the process that publishes, and reads its
+%% logger metadata.
 -module(emq_plugin_kafka_emqx_gate).
 
 -export([allowed/1, refused/1]).
 
-%% A PUBLISH packet of an MQTT client with QoS 1 or 2, in the process of that client's own connection, which EMQX marks with the
-%% client id for its log. A will has no address among its headers. What is published on behalf of others (delayed, by a rule, a
-%% bridge, a gateway, the HTTP interface) runs elsewhere or is no client's: its process must neither wait nor end. Nothing under
-%% $SYS may, whoever writes it.
+%% May wait: a PUBLISH packet of QoS 1 or 2 from an MQTT client, in the process of its own connection. EMQX marks that process with the
+%% client ID for its log. All others run in processes that must neither block nor end: wills, which have no address among their headers;
+%% delayed publish, rules, bridges, gateways, the HTTP API. $SYS never waits.
 -spec allowed(Message :: term()) -> emq_plugin_kafka_nif:wait().
 allowed({message, _Id, QoS, From, _Flags, Headers, Topic, _Payload, _Timestamp}) when QoS =:= 1; QoS =:= 2 ->
     allowed(From, Headers, Topic);
@@ -23,7 +22,7 @@ allowed(From, #{protocol := mqtt, peerhost := Host}, _Topic) when is_binary(From
 allowed(_From, _Headers, _Topic) -> no_wait.
 
 own_process(ClientId, #{clientid := ClientId}) -> wait;
-%% EMQX 4 keeps what unicode:characters_to_list/2 makes of it, also of one that is no UTF-8.
+%% EMQX 4 keeps the result of unicode:characters_to_list/2, even if that is an error.
 own_process(ClientId, #{clientid := Characters}) when not is_binary(Characters) ->
     own_characters(unicode:characters_to_list(ClientId, utf8), Characters);
 own_process(_ClientId, _Metadata) -> no_wait.
@@ -31,7 +30,7 @@ own_process(_ClientId, _Metadata) -> no_wait.
 own_characters(Characters, Characters) -> wait;
 own_characters(_Own, _Others) -> no_wait.
 
-%% Whether somebody before us has decided that the message is not published after all.
+%% Whether another plugin has refused the message.
 -spec refused(Message :: term()) -> boolean().
 refused({message, _, _, _, _, #{allow_publish := false}, _, _, _}) -> true;
 refused({message, _, _, _, _, #{allow_publish := false}, _, _, _, _}) -> true;

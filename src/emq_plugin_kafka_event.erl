@@ -1,14 +1,13 @@
-%% Turns the arguments of a broker's hook into an event. Pure, and total: whatever is no call of that hook, in any
-%% position, gives `bad_event` or an event that the NIF finds out to be none.
+%% Turns the arguments of a hook of EMQ 2.3 into an event (EMQX: emq_plugin_kafka_emqx_event). Pure and total: arguments of any other
+%% shape give `bad_event`, or an event that the library counts as bad.
 %%
 %% Records of the broker are matched by tag and size, without its header files, so that one build runs in any broker.
-%% The generation told apart here is EMQ 2.3; the others are in emq_plugin_kafka_emqx_event.
 -module(emq_plugin_kafka_event).
 
 -export([from_hook/2, reason/1, name/1, id/1]).
 -export_type([event/0]).
 
-%% What is written `term()` here comes from the broker as it is; the NIF checks it. A payload is a binary or an io list.
+%% A `term()` comes from the broker unchecked; the library checks it. A payload is a binary or an iolist.
 -type event() :: publish()
                | {received, Hook :: atom(), ClientId :: term(), Username :: term(), publish()}
                | {connected, ConnAck :: term(), client()}
@@ -26,7 +25,7 @@
                    ConnectedAt :: integer() | undefined}
                 | bad_event.
 
-%% A reason longer than this is cut: it may hold anything that a crashed connection had in its hands.
+%% A longer reason is cut: that of a crash may contain any data of the connection.
 -define(REASON_CHARS, 256).
 -define(REASON_DEPTH, 12).
 
@@ -59,24 +58,24 @@ message({mqtt_message, Id, _PacketId, From, Topic, QoS, _Flags, Retain, Dup, _Sy
 message(_) ->
     bad_event.
 
-%% A client's message, one of a part of the broker (an atom), or one of its HTTP interface (a client id alone).
+%% The publisher: a client, a part of the broker (an atom), or the HTTP API (a client ID alone).
 publisher({ClientId, Username}) ->
     {name(ClientId), Username};
 publisher(Name) ->
     {name(Name), undefined}.
 
-%% A part of a broker has an atom for its name, a client a binary; empty where there is none.
+%% The client ID of a message. Parts of the broker have atoms. None is empty.
 -spec name(Name :: term()) -> term().
 name(undefined) -> <<>>;
 name(Name) when is_atom(Name) -> atom_to_binary(Name, utf8);
 name(Name) -> Name.
 
-%% What another plugin gave for the id of a message need not be one of the broker's.
+%% Other plugins may give a message any term as its ID.
 -spec id(Id :: term()) -> <<_:128>> | undefined.
 id(<<_:128>> = Id) -> Id;
 id(_) -> undefined.
 
-%% The HTTP interface lets through whatever its JSON had, and many write 0 and 1 there.
+%% The HTTP API takes any JSON value as a flag; many clients write 0 and 1.
 flag(0) -> false;
 flag(1) -> true;
 flag(Flag) -> Flag.
@@ -99,7 +98,7 @@ milliseconds({Mega, Seconds, Micro}) when is_integer(Mega), is_integer(Seconds),
 milliseconds(_) ->
     undefined.
 
-%% Why a connection or session ended, as text without stack traces.
+%% Why a connection or session ended, without stack traces.
 -spec reason(Reason :: term()) -> binary().
 reason(Reason) when is_atom(Reason) ->
     atom_to_binary(Reason, utf8);

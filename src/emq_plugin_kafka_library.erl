@@ -1,31 +1,30 @@
-%% Says why the native library cannot be loaded here: the dynamic linker's own words for a library of another processor are
-%% "No such file or directory". Pure but for reading the head of two files; runs in its caller.
+%% Explains why the native library cannot be loaded. The dynamic linker's own message for a library of another processor is "No such file
+%% or directory". Reads the ELF headers of two files; runs in its callers.
 -module(emq_plugin_kafka_library).
 
--export([explain/2, of_version/2]).
+-export([explain/2, check_version/2]).
 
-%% The running VM is an ELF file too: what it is for is what the library must be for.
+%% The executable of the running VM. The library must be built for the same system.
 -define(THIS_VM, "/proc/self/exe").
 -define(HEAD_BYTES, 20).
 
 -type target() :: {Bits :: byte(), Order :: byte(), Machine :: non_neg_integer()}.
 
-%% What is wrong with the library File; Text is what erlang:load_nif/2 had to say.
+%% Text: the error text of erlang:load_nif/2.
 -spec explain(file:filename(), string()) -> binary().
 explain(File, Text) ->
     unicode:characters_to_binary(["the native library ", File, " cannot be loaded: ", reason(target(File), target(?THIS_VM), Text)]).
 
-%% Whether the library that is loaded belongs to the plugin. The linker goes on with the one that it has where another one was put in
-%% its place.
--spec of_version(Library :: binary(), {ok, Plugin :: string()} | undefined) -> ok | {error, Problem :: binary()}.
-of_version(Library, {ok, Plugin}) ->
-    same(Library, unicode:characters_to_binary(Plugin));
-of_version(_Library, undefined) ->
+%% Whether the loaded library has the plugin's version. After an upgrade the linker may still use the library that it has loaded.
+-spec check_version(Library :: binary(), {ok, Plugin :: string()} | undefined) -> ok | {error, Problem :: binary()}.
+check_version(Library, {ok, Plugin}) ->
+    compare(Library, unicode:characters_to_binary(Plugin));
+check_version(_Library, undefined) ->
     ok.
 
-same(Version, Version) ->
+compare(Version, Version) ->
     ok;
-same(Library, Plugin) ->
+compare(Library, Plugin) ->
     {error, <<"the native library that is loaded is of version ", Library/binary, ", the plugin of version ", Plugin/binary,
               ": restart the broker">>}.
 
@@ -42,7 +41,7 @@ reason({ok, _Library}, _Vm, Text) ->
 hint([]) -> [];
 hint([Hint | _]) -> [" (", Hint, ")"].
 
-%% The linkers of glibc and musl, and the VM.
+%% Messages of the linkers of glibc and musl, and of the VM.
 hints() ->
     [{"version `GLIBC_", "this system's glibc is older than the one that it was built for"},
      {"ld-linux|Error relocating|Error loading shared library",

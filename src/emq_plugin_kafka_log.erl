@@ -1,10 +1,10 @@
-%% The broker's log. Through error_logger, which lager takes in EMQ 2.3; what is given to OTP's logger is lost there.
+%% The broker's log, by error_logger: EMQ 2.3's lager takes its messages, and loses those of OTP's logger.
 %%
-%% With EMQ 2.3's own settings only errors reach a file, log/error.log; warnings and below come to log/info.log where
-%% `log.info.file` is set. So what an operator has to act on, and that it is over, is an error; librdkafka's lines have its levels.
+%% By default, EMQ 2.3 writes only errors to a file, log/error.log. So everything that an operator must act on is logged as an error, and
+%% its end, too. librdkafka's own lines keep their levels.
 %%
-%% Never called from a hook: log messages of the broker may pass through the hooks. Not called on behalf of a command either:
-%% error_logger sends what a process logs to the node of its group leader, which is that of the terminal.
+%% Never call it from a hook: log messages of the broker may pass through the hooks. Never call it for a command: error_logger sends a
+%% message to the node of the group leader, which is the terminal's node.
 -module(emq_plugin_kafka_log).
 
 -export([error/2, log/3]).

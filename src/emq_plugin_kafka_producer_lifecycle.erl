@@ -117,7 +117,7 @@ loaded({error, {_Reason, Text}}) -> {error, emq_plugin_kafka_library:explain(emq
 
 check_version() ->
     #{version := Library} = emq_plugin_kafka_nif:build(),
-    emq_plugin_kafka_library:of_version(Library, application:get_key(?APP, vsn)).
+    emq_plugin_kafka_library:check_version(Library, application:get_key(?APP, vsn)).
 
 %% Changing.
 

@@ -39,8 +39,8 @@ of_producer({spoiled, Settings}, Refused, Stopping) ->
 of_producer({open, Settings}, _Refused, true) ->
     #{state => suspended, records => spooled, problems => [], settings => Settings};
 of_producer({open, Settings}, Refused, false) ->
-    #{state => running, records => forwarded, problems => [not_used(Problem) || Problem <- Refused] ++ no_metrics(emq_plugin_kafka_nif:listening()),
-      settings => Settings};
+    #{state => running, records => forwarded, settings => Settings,
+      problems => [not_used(Problem) || Problem <- Refused] ++ no_metrics(emq_plugin_kafka_nif:listening())};
 of_producer(closed, _Refused, _Stopping) ->
     #{state => stopped, records => unknown, problems => [], settings => []}.
 

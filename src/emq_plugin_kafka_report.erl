@@ -1,7 +1,7 @@
-%% Decides what the operator is told: which lines, how often. Pure; the producer process asks it each second and logs.
+%% Decides which lines are logged, and how often. Pure; emq_plugin_kafka_watch calls it once a second and logs.
 %%
-%% An outage of hours must not fill the log: each kind of notice is told at once, then once a minute with a count, and its end
-%% is told, too. Lost records, and publishers that got no PUBACK, are told every ten seconds at most, with counts.
+%% An outage of hours must not fill the log. Each kind of notice is logged at once, then once a minute with a count; its end is logged,
+%% too. Lost records, and publishers without a PUBACK, are logged every ten seconds at most, with counts.
 -module(emq_plugin_kafka_report).
 
 -export([new/2, reloaded/1, next/5, failures/1]).
@@ -9,28 +9,28 @@
 
 -define(NOTICES_EVERY_MS, 60000).
 -define(LOSSES_EVERY_MS, 10000).
-%% Of many rules or topics that lose records, those that lose most are named.
+%% How many rules or topics a line names: those that lost most.
 -define(MAX_PLACES, 5).
 
--record(report, {%% By kind: when it was last told, and how many were not told since.
-                 notices = #{} :: #{binary() => {Told :: integer(), Untold :: non_neg_integer()}},
-                 %% The losses as they were last told, and when.
+-record(report, {%% By kind: when it was last logged, and how many were suppressed since.
+                 notices = #{} :: #{binary() => {LoggedAt :: integer(), Suppressed :: non_neg_integer()}},
+                 %% The losses as they were last logged, and when.
                  losses :: losses(),
                  places :: places(),
-                 losses_told = never :: integer() | never,
-                 %% The same of publishers whose record was not safe in time.
+                 losses_logged_at = never :: integer() | never,
+                 %% The same for publishers whose record was not safe in time.
                  refusals :: losses(),
-                 refusals_told = never :: integer() | never,
-                 %% Whether a failure was told and its end was not.
+                 refusals_logged_at = never :: integer() | never,
+                 %% Whether a failure was logged, but not yet its end.
                  failing = false :: boolean(),
                  success :: non_neg_integer()}).
 
 -opaque report() :: #report{}.
 -type losses() :: #{binary() => non_neg_integer()}.
-%% Where records were lost: by rule (on their way in) and by Kafka topic (refused by Kafka).
+%% Where records were lost: by rule (before Kafka had them) and by Kafka topic (refused by Kafka).
 -type places() :: #{rules := losses(), topics := losses()}.
 
-%% What has happened so far is no news.
+%% Reports only what happens from now on.
 -spec new(emq_plugin_kafka_nif:stats(), places()) -> report().
 new(#{success := Success} = Stats, Places) ->
     #report{losses = losses(Stats), places = Places, refusals = refusals(Stats), success = Success}.
@@ -44,36 +44,36 @@ next(Now, Notices, Stats, Places, Report) ->
     {RefusalLines, Next} = refused(Now, Stats, AfterLosses),
     {lists:append(NoticeLines) ++ EndLines ++ LossLines ++ RefusalLines, forget(Now, Next)}.
 
-%% Who has mended something and reloaded is told at once if it is still broken.
+%% After a reload, a problem that is still there is logged at once.
 -spec reloaded(report()) -> report().
 reloaded(Report) ->
     Report#report{notices = #{}}.
 
-notice(Now, {Level, Kind, Text, Count}, #report{notices = Told} = Report) ->
-    case maps:get(Kind, Told, never) of
-        {At, Untold} when Now - At < ?NOTICES_EVERY_MS ->
-            {[], Report#report{notices = Told#{Kind => {At, Untold + Count}}}};
-        {_At, Untold} ->
-            {[{Level, [Text, more(Untold + Count - 1)]}], told(Now, Level, Kind, Report)};
+notice(Now, {Level, Kind, Text, Count}, #report{notices = Logged} = Report) ->
+    case maps:get(Kind, Logged, never) of
+        {At, Suppressed} when Now - At < ?NOTICES_EVERY_MS ->
+            {[], Report#report{notices = Logged#{Kind => {At, Suppressed + Count}}}};
+        {_At, Suppressed} ->
+            {[{Level, [Text, more(Suppressed + Count - 1)]}], logged(Now, Level, Kind, Report)};
         never ->
-            {[{Level, [Text, more(Count - 1)]}], told(Now, Level, Kind, Report)}
+            {[{Level, [Text, more(Count - 1)]}], logged(Now, Level, Kind, Report)}
     end.
 
-told(Now, Level, Kind, Report) ->
-    failing(is_failure(Level, Kind), told(Now, Kind, Report)).
+logged(Now, Level, Kind, Report) ->
+    failing(is_failure(Level, Kind), logged(Now, Kind, Report)).
 
 failing(true, Report) -> Report#report{failing = true};
 failing(false, Report) -> Report.
 
-told(Now, Kind, #report{notices = Told} = Report) ->
-    Report#report{notices = Told#{Kind => {Now, 0}}}.
+logged(Now, Kind, #report{notices = Logged} = Report) ->
+    Report#report{notices = Logged#{Kind => {Now, 0}}}.
 
-%% The texts of notices that tell of something that does not work.
+%% The texts of notices about failures.
 -spec failures([emq_plugin_kafka_nif:notice()]) -> [binary()].
 failures(Notices) ->
     [Text || {Level, Kind, Text, _Count} <- Notices, is_failure(Level, Kind)].
 
-%% That an earlier life left records in the spool, or that a setting is unwise, is none.
+%% No failures, though logged as errors: records of an earlier run in the spool, and unwise settings.
 is_failure(error, <<"setting ", _/binary>>) -> false;
 is_failure(error, <<"spool recovery", _/binary>>) -> false;
 is_failure(Level, _Kind) -> Level =:= error.
@@ -81,19 +81,19 @@ is_failure(Level, _Kind) -> Level =:= error.
 more(0) -> "";
 more(Count) -> io_lib:format(" (and ~b more like that)", [Count]).
 
-%% A kind of which nothing was heard for long is new when it comes again.
-forget(Now, #report{notices = Told} = Report) ->
-    Report#report{notices = maps:filter(fun(_Kind, {At, _Untold}) -> Now - At < 2 * ?NOTICES_EVERY_MS end, Told)}.
+%% A kind of notice that comes again after a long time is logged at once.
+forget(Now, #report{notices = Logged} = Report) ->
+    Report#report{notices = maps:filter(fun(_Kind, {At, _Suppressed}) -> Now - At < 2 * ?NOTICES_EVERY_MS end, Logged)}.
 
-%% The end of a failure is that Kafka takes records while librdkafka has nothing more to say. Told where the beginning was told.
+%% A failure has ended when Kafka takes records and librdkafka reports nothing more.
 ended([], #{success := Success}, #report{failing = true, success = Before} = Report) when Success > Before ->
     {[{error, "Kafka takes records again"}], Report#report{failing = false, success = Success}};
 ended(_Notices, #{success := Success}, Report) ->
     {[], Report#report{success = Success}}.
 
-lost(Now, Stats, Places, #report{losses = Before, losses_told = Told} = Report) ->
-    {Lines, Losses, NowTold} = counts("records lost: ", Now, losses(Stats), Before, Told),
-    with_places(Lines, Places, Report#report{losses = Losses, losses_told = NowTold}).
+lost(Now, Stats, Places, #report{losses = Before, losses_logged_at = LoggedAt} = Report) ->
+    {Lines, Losses, NowLoggedAt} = counts("records lost: ", Now, losses(Stats), Before, LoggedAt),
+    with_places(Lines, Places, Report#report{losses = Losses, losses_logged_at = NowLoggedAt}).
 
 with_places([], _Places, Report) ->
     {[], Report};
@@ -101,29 +101,29 @@ with_places([{Level, Line}], #{rules := Rules, topics := Topics} = Places, #repo
     {[{Level, [Line, grown("; by rule: ", Rules, maps:get(rules, Before)),
                grown("; refused by topic: ", Topics, maps:get(topics, Before))]}], Report#report{places = Places}}.
 
-%% Which have grown, and by how much, those that grew most first.
+%% The counts that have grown, by how much, largest first.
 grown(Title, Counts, Before) ->
     Grown = [{maps:get(Name, Before, 0) - Count, Name} || {Name, Count} <- maps:to_list(Counts), Count > maps:get(Name, Before, 0)],
-    named(Title, lists:sublist(lists:sort(Grown), ?MAX_PLACES), max(0, length(Grown) - ?MAX_PLACES)).
+    names(Title, lists:sublist(lists:sort(Grown), ?MAX_PLACES), max(0, length(Grown) - ?MAX_PLACES)).
 
-named(_Title, [], 0) -> "";
-named(Title, Grown, More) ->
+names(_Title, [], 0) -> "";
+names(Title, Grown, More) ->
     [Title, lists:join(", ", [[Name, " ", integer_to_list(-Less)] || {Less, Name} <- Grown]), others(More)].
 
 others(0) -> "";
 others(More) -> io_lib:format(" and ~b others", [More]).
 
-refused(Now, Stats, #report{refusals = Before, refusals_told = Told} = Report) ->
-    {Lines, Refusals, NowTold} = counts("publishers whose record was not safe in time: ", Now, refusals(Stats), Before, Told),
-    {Lines, Report#report{refusals = Refusals, refusals_told = NowTold}}.
+refused(Now, Stats, #report{refusals = Before, refusals_logged_at = LoggedAt} = Report) ->
+    {Lines, Refusals, NowLoggedAt} = counts("publishers whose record was not safe in time: ", Now, refusals(Stats), Before, LoggedAt),
+    {Lines, Report#report{refusals = Refusals, refusals_logged_at = NowLoggedAt}}.
 
-%% A line of what has grown since it was told last.
-counts(_Title, Now, _Counts, Before, Told) when is_integer(Told), Now - Told < ?LOSSES_EVERY_MS ->
-    {[], Before, Told};
-counts(Title, Now, Counts, Before, Told) ->
+%% A line of the counts that have grown since the last line.
+counts(_Title, Now, _Counts, Before, LoggedAt) when is_integer(LoggedAt), Now - LoggedAt < ?LOSSES_EVERY_MS ->
+    {[], Before, LoggedAt};
+counts(Title, Now, Counts, Before, LoggedAt) ->
     case [[Reason, " ", integer_to_list(Count - maps:get(Reason, Before, 0))]
           || {Reason, Count} <- lists:sort(maps:to_list(Counts)), Count > maps:get(Reason, Before, 0)] of
-        [] -> {[], Before, Told};
+        [] -> {[], Before, LoggedAt};
         New -> {[{error, [Title, lists:join(", ", New)]}], Counts, Now}
     end.
 

@@ -1,39 +1,39 @@
-%% The application environment as text, for the one place that checks it: the library. What depends on the broker is checked here:
-%% which events it has.
+%% The application environment as text for the library, which checks it. One check is here: that the broker has the events of the rules.
+%% No process: runs in its callers.
 -module(emq_plugin_kafka_settings).
 
 -export([of_environment/1, readable/1, use/2, replace/1]).
 
 -define(APP, emq_plugin_kafka).
--define(NO_TEXT, <<"no text", 0>>).
+-define(NOT_TEXT, <<"no text", 0>>).
 
-%% Gives an environment, as settings, to a function of the library. Settings that are no text make an exception, whose stack would
-%% show them all, passwords too. Every text of the library names settings as this broker's operators write them.
+%% Calls a function of the library with an environment's settings. An exception becomes a problem: its stack trace would show all settings,
+%% passwords too. The library names settings as this broker's operators do.
 -spec use([{atom(), term()}], fun(([emq_plugin_kafka_nif:setting()]) -> Result)) -> Result | {error, [Problem :: binary()]}.
 use(Env, Function) ->
     try
         ok = emq_plugin_kafka_nif:name_settings(emq_plugin_kafka_broker:naming()),
-        use_of(foreign(Env), Env, Function)
+        use(unknown_events(Env), Env, Function)
     catch
         error:not_loaded -> {error, [<<"the native library is not loaded">>]};
         error:_ -> {error, [<<"a setting in the application environment is no text">>]}
     end.
 
-use_of([], Env, Function) -> Function(of_environment(Env));
-use_of(Problems, _Env, _Function) -> {error, Problems}.
+use([], Env, Function) -> Function(of_environment(Env));
+use(Problems, _Env, _Function) -> {error, Problems}.
 
-%% Rules for events that only other generations of the broker have. The library knows all events and refuses what is none.
-foreign(Env) ->
+%% Problems of rules for events that only other generations of the broker have. The library, which knows all generations, refuses the rest.
+unknown_events(Env) ->
     Missing = emq_plugin_kafka_broker:all_events() -- emq_plugin_kafka_broker:events(),
-    [foreign(Name, Event) || {hooks, Rules} <- Env, is_list(Rules), {Name, _Json} <- Rules, Event <- Missing,
+    [unknown_event(Name, Event) || {hooks, Rules} <- Env, is_list(Rules), {Name, _Json} <- Rules, Event <- Missing,
                              string:prefix(text(Name), [atom_to_list(Event), "."]) =/= nomatch].
 
-foreign(Name, Event) ->
+unknown_event(Name, Event) ->
     Has = lists:join(", ", [atom_to_list(Has) || Has <- emq_plugin_kafka_broker:events()]),
     Rule = emq_plugin_kafka_nif:setting_name(<<"hook.", (text(Name))/binary>>),
     unicode:characters_to_binary([Rule, ": ", emq_plugin_kafka_broker:name(), " has no event ", atom_to_list(Event), "; it has ", Has]).
 
-%% Makes it the application's environment. What it does not say goes back to its default, or is gone: a rule, a property.
+%% Makes this the application's environment. Keys that it does not have are unset.
 -spec replace(emq_plugin_kafka_broker:environment()) -> ok.
 replace(Environment) ->
     Gone = [Name || {Name, _} <- application:get_all_env(?APP), Name =/= included_applications,
@@ -45,8 +45,7 @@ replace(Environment) ->
 of_environment(Env) ->
     lists:append([setting(Name, Value) || {Name, Value} <- Env]).
 
-%% The same for an environment that may be wrong: a value that is not text becomes a value that no setting accepts. Names may be
-%% unknown.
+%% The same for an environment that may be invalid: a value that is not text becomes one that no setting accepts. Unknown names stay.
 -spec readable([{atom() | binary(), term()}]) -> [emq_plugin_kafka_nif:setting()].
 readable(Env) ->
     [{utf8(Name), utf8(Value)} || Entry <- Env, {Name, Value} <- readable_setting(Entry)].
@@ -55,24 +54,24 @@ readable_setting({Name, Value}) ->
     try
         setting(Name, Value)
     catch
-        error:_ -> [{text(Name), ?NO_TEXT}]
+        error:_ -> [{text(Name), ?NOT_TEXT}]
     end.
 
 utf8(Bytes) when is_binary(Bytes) -> utf8(unicode:characters_to_binary(Bytes), Bytes);
-utf8(_NoBytes) -> ?NO_TEXT.
+utf8(_NotBytes) -> ?NOT_TEXT.
 
 utf8(Text, _Bytes) when is_binary(Text) -> Text;
-utf8(_NoUtf8, Bytes) -> unicode:characters_to_binary(Bytes, latin1).
+utf8(_NotUtf8, Bytes) -> unicode:characters_to_binary(Bytes, latin1).
 
-%% OTP's own key, in every application's environment.
+%% OTP's own key in every application's environment.
 setting(included_applications, _) ->
     [];
-%% Lists of settings that have names of their own: librdkafka's properties, and rules by event and name.
+%% Lists of named settings: librdkafka's properties, and rules by event and name.
 setting(rdkafka, Properties) when is_list(Properties) ->
     [named(<<"rdkafka.">>, Property) || Property <- Properties];
 setting(hooks, Rules) when is_list(Rules) ->
     [named(<<"hook.">>, Rule) || Rule <- Rules];
-%% Unset in the dashboard.
+%% EMQ 2.3's dashboard has unset it.
 setting(dead_letter_topic, "") ->
     [];
 setting(Name, Value) ->
@@ -88,6 +87,6 @@ text(Value) when is_integer(Value) -> integer_to_binary(Value);
 text(Value) when is_float(Value) -> integer_to_binary(trunc(Value));
 text(Value) -> text(io_lib:char_list(Value), Value).
 
-%% With control characters, too, which the name of a rule may have: what shows it writes them out.
+%% Control characters stay: the name of a rule may have some. They are escaped where they are shown.
 text(true, Text) -> unicode:characters_to_binary(Text);
 text(false, Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term])).

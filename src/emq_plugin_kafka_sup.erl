@@ -10,7 +10,7 @@ start_link() ->
 
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
-    %% `infinity`: the producer's end is bounded by shutdown_timeout, and killing it early would lose records.
+    %% infinity: shutdown_timeout bounds the producer's end. Killed earlier, it would lose records.
     Producer = #{id => emq_plugin_kafka_producer,
                  start => {emq_plugin_kafka_producer, start_link, []},
                  shutdown => infinity},

@@ -1,24 +1,22 @@
-%% Waits, in the process of the client that published, until the library knows what became of its message.
+%% Blocks the publisher's process until its record is safe, or until the timeout of its rule.
 %%
-%% A selective receive with a deadline: the answers come from a native thread, so there is no process to monitor, and a
-%% library that stops answers everybody. When it is over no message of ours is left in the mailbox, nor will one come:
-%% EMQ would log it as an unexpected one.
+%% A selective receive with a deadline. A native thread sends the answer, so that there is no process to monitor; a producer that closes
+%% answers all waiters. Afterwards no message of the plugin is in the mailbox, nor on its way: EMQ would log it as unexpected.
 -module(emq_plugin_kafka_wait).
 
 -export([allowed/1, outcome/2, settle/2]).
 -export_type([library/0]).
 
-%% How long an answer that is on its way may take to arrive. It is in the mailbox when the library says so.
--define(ON_ITS_WAY_MS, 1000).
+%% How long an answer that was sent may take to arrive. The library sends it before it says so.
+-define(SENT_MS, 1000).
 
-%% What is asked of the library meanwhile; a test has its own.
+%% The library's functions; a test has its own.
 -type library() :: #{rest := fun((Id :: term(), From :: term()) -> emq_plugin_kafka_nif:answer()),
                      give_up := fun((Id :: term(), From :: term()) -> emq_plugin_kafka_nif:answer()),
                      cancel := fun((Id :: term()) -> cancelled | answered)}.
 
-%% Whether a published message may wait for its record, or end its client's connection instead of being acknowledged. Only a
-%% QoS 1 PUBLISH packet of a client may, told by its packet id: a will has none, and what the broker or its HTTP interface
-%% publishes has no client. Nothing under $SYS may, whoever writes it.
+%% Whether the publisher of a message may wait, or lose its connection instead of getting a PUBACK. Only a client's PUBLISH packet of QoS 1
+%% may: wills have no packet ID, and messages of the broker or its HTTP API have no client. $SYS never waits.
 -spec allowed(Message :: term()) -> emq_plugin_kafka_nif:wait().
 allowed({mqtt_message, _, PacketId, {_ClientId, _Username}, Topic, 1, _, _, _, _, _, _, _}) when is_integer(PacketId) ->
     of_topic(Topic);
@@ -29,7 +27,7 @@ of_topic(<<"$SYS">>) -> no_wait;
 of_topic(<<"$SYS/", _/binary>>) -> no_wait;
 of_topic(_Topic) -> wait.
 
-%% What became of an event whose production gave this answer. `disconnect`: its publisher is to go without a PUBACK.
+%% Waits where the library's answer says so. `disconnect`: end the publisher's connection without a PUBACK.
 -spec outcome(emq_plugin_kafka_nif:answer(), emq_plugin_kafka_event:event()) ->
           emq_plugin_kafka_nif:outcome() | disconnect.
 outcome({refused, _Reason}, _Event) ->
@@ -45,26 +43,26 @@ outcome(Outcome, _Event) ->
 settle({_Wait, _Id, Milliseconds, _} = Answer, Library) ->
     settle(Answer, now_ms() + Milliseconds, Library).
 
-%% There is one deadline for all of it, that of the first answer.
+%% The first answer sets the deadline for all further steps.
 settle({wait, Id, _Milliseconds, OnFailure}, Deadline, #{cancel := Cancel}) ->
     receive
         {emq_plugin_kafka, Id, Answer} -> answered(Answer, OnFailure)
-    after left(Deadline) ->
-            late(Cancel(Id), Id, OnFailure)
+    after remaining(Deadline) ->
+            cancelled(Cancel(Id), Id, OnFailure)
     end;
 settle({full, Id, _Milliseconds, From}, Deadline, #{rest := Rest} = Library) ->
     receive
         {emq_plugin_kafka, Id, _Room} -> settle(Rest(Id, From), Deadline, Library)
-    after left(Deadline) ->
-            given_up(Id, From, Deadline, Library)
+    after remaining(Deadline) ->
+            give_up(Id, From, Deadline, Library)
     end;
 settle({refused, _Reason}, _Deadline, _Library) ->
     disconnect;
 settle(Outcome, _Deadline, _Library) ->
     Outcome.
 
-%% The room that it was told of at that very moment is of no use any more.
-given_up(Id, From, Deadline, #{give_up := GiveUp} = Library) ->
+%% A message about room may have come at the same moment. It is dropped.
+give_up(Id, From, Deadline, #{give_up := GiveUp} = Library) ->
     Answer = GiveUp(Id, From),
     receive
         {emq_plugin_kafka, Id, room} -> settle(Answer, Deadline, Library)
@@ -72,12 +70,12 @@ given_up(Id, From, Deadline, #{give_up := GiveUp} = Library) ->
             settle(Answer, Deadline, Library)
     end.
 
-late(cancelled, _Id, OnFailure) ->
+cancelled(cancelled, _Id, OnFailure) ->
     failed({error, timeout}, OnFailure);
-late(answered, Id, OnFailure) ->
+cancelled(answered, Id, OnFailure) ->
     receive
         {emq_plugin_kafka, Id, Answer} -> answered(Answer, OnFailure)
-    after ?ON_ITS_WAY_MS ->
+    after ?SENT_MS ->
             failed({error, timeout}, OnFailure)
     end.
 
@@ -87,7 +85,7 @@ answered({error, _} = Error, OnFailure) -> failed(Error, OnFailure).
 failed(_Error, disconnect) -> disconnect;
 failed(Error, continue) -> Error.
 
-left(Deadline) ->
+remaining(Deadline) ->
     max(0, Deadline - now_ms()).
 
 now_ms() ->

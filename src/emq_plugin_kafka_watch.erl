@@ -1,16 +1,16 @@
-%% What the operator should know: reads what the library tells, logs it, raises and clears alarms. Runs in the producer's process,
-%% once a second; what is told and when is decided in emq_plugin_kafka_report and emq_plugin_kafka_alarms, which are pure.
+%% Monitors the producer once a second: reads notices and counters of the library, logs lines, raises and clears alarms. Which ones is
+%% decided in emq_plugin_kafka_report and emq_plugin_kafka_alarms, which are pure. Runs in the producer's process.
 -module(emq_plugin_kafka_watch).
 
 -export([new/0, opened/1, reloaded/1, failed/2, tick/2, last_error/1, alarms/1, stop/1]).
 -export_type([watch/0, last_error/0]).
 
--record(watch, {%% None before a producer was opened.
+-record(watch, {%% none: no producer was opened yet.
                 report = none :: none | emq_plugin_kafka_report:report(),
-                %% Where records were lost, as of when so many were.
+                %% Where records were lost, when `lost` was their total.
                 places = #{rules => #{}, topics => #{}} :: emq_plugin_kafka_report:places(),
                 lost = 0 :: non_neg_integer(),
-                %% The messages of earlier lives that no hook had seen.
+                %% The counter `unseen` when the first producer was opened.
                 unseen = unknown :: unknown | non_neg_integer(),
                 alarms :: emq_plugin_kafka_alarms:alarms(),
                 last_error = none :: none | last_error()}).
@@ -18,13 +18,13 @@
 -opaque watch() :: #watch{}.
 -type last_error() :: #{text := binary(), at_ms := integer()}.
 
-%% A process of this one's place that crashed may have left alarms.
+%% Clears alarms that a crashed process before this one may have left.
 -spec new() -> watch().
 new() ->
     ok = emq_plugin_kafka_broker:clear_all(),
     #watch{alarms = emq_plugin_kafka_alarms:new()}.
 
-%% A producer is open. Losses of earlier lives are no news.
+%% A producer is open. Earlier losses are not reported again.
 -spec opened(watch()) -> watch().
 opened(Watch) ->
     Stats = emq_plugin_kafka_nif:stats(),
@@ -34,45 +34,46 @@ opened(Watch) ->
 unseen(#watch{unseen = unknown} = Watch, #{unseen := Unseen}) -> Watch#watch{unseen = Unseen};
 unseen(Watch, _Stats) -> Watch.
 
-%% The same producer's place has another, with other settings.
+%% The producer was replaced by one with other settings.
 -spec reloaded(watch()) -> watch().
 reloaded(#watch{report = none} = Watch) -> Watch;
 reloaded(#watch{report = Report} = Watch) -> Watch#watch{report = emq_plugin_kafka_report:reloaded(Report)}.
 
-%% None could be opened, or settings are not used.
+%% Settings are invalid: the last of these problems is the last error.
 -spec failed([binary()], watch()) -> watch().
 failed(Problems, Watch) ->
     lists:foldl(fun failure/2, Watch, Problems).
 
 %% problems: why nothing is forwarded. refused: problems of refused settings.
 -spec tick(#{problems := [binary()], refused := [binary()]}, watch()) -> watch().
-tick(Wrong, #watch{report = none} = Watch) ->
-    alarm(Wrong#{stats => none, broker_up => unknown, failing => false, linger_ms => 0}, Watch);
-tick(Wrong, Watch) ->
+tick(Problems, #watch{report = none} = Watch) ->
+    update_alarms(Problems#{stats => none, broker_up => unknown, failing => false, linger_ms => 0}, Watch);
+tick(Problems, Watch) ->
     Notices = emq_plugin_kafka_nif:take_notices(),
     Stats = emq_plugin_kafka_nif:stats(),
-    #watch{report = Report, places = Places, unseen = Before} = Located = located(lost(Stats), Watch),
+    #watch{report = Report, places = Places, unseen = Before} = Located = locate(lost(Stats), Watch),
     {Lines, NextReport} = emq_plugin_kafka_report:next(now_ms(), Notices, Stats, Places, Report),
     lists:foreach(fun({Level, Line}) -> emq_plugin_kafka_log:log(Level, "~ts", [Line]) end, Lines),
     Errors = emq_plugin_kafka_report:failures(Notices),
-    #watch{alarms = Alarms} = Remembered = lists:foldl(fun failure/2, Located#watch{report = NextReport}, Errors),
+    #watch{alarms = Alarms} = Reported = lists:foldl(fun failure/2, Located#watch{report = NextReport}, Errors),
     #{linger_ms := Linger, spool_room := Room} = emq_plugin_kafka_nif:about(),
-    alarm(Wrong#{stats => Stats, spool_room => Room, unseen => maps:get(unseen, Stats) - Before, failing => Errors =/= [], linger_ms => Linger,
-                 broker_up => broker_up(Errors =/= [] orelse emq_plugin_kafka_alarms:doubts_brokers(Alarms))}, Remembered).
+    BrokerUp = broker_up(Errors =/= [] orelse emq_plugin_kafka_alarms:needs_broker_state(Alarms)),
+    update_alarms(Problems#{stats => Stats, spool_room => Room, unseen => maps:get(unseen, Stats) - Before, failing => Errors =/= [],
+                            linger_ms => Linger, broker_up => BrokerUp}, Reported).
 
 lost(#{dropped := Dropped, failed := Failed}) ->
     Dropped + Failed.
 
-%% Where is only asked when there is something new.
-located(Same, #watch{lost = Same} = Watch) -> Watch;
-located(Lost, Watch) -> Watch#watch{lost = Lost, places = places()}.
+%% Asks the library only when more records were lost.
+locate(Same, #watch{lost = Same} = Watch) -> Watch;
+locate(Lost, Watch) -> Watch#watch{lost = Lost, places = places()}.
 
 places() ->
     #{rules => maps:from_list([{<<(atom_to_binary(Event, utf8))/binary, ".", Name/binary>>, Dropped}
                                || #{event := Event, name := Name, dropped := Dropped} <- emq_plugin_kafka_nif:rules()]),
       topics => maps:from_list([{Name, Failed} || #{name := Name, failed := Failed} <- emq_plugin_kafka_nif:topics()])}.
 
-%% librdkafka's statistics are long: they are read when something is wrong.
+%% librdkafka's statistics are long: they are read only while something is wrong. Otherwise a broker counts as connected.
 broker_up(false) -> true;
 broker_up(true) -> up(emq_plugin_kafka_nif:librdkafka()).
 
@@ -83,12 +84,12 @@ up(_NotKnown) -> unknown.
 last_error(#watch{last_error = LastError}) ->
     LastError.
 
-%% The names of those that are raised.
+%% The names of raised alarms.
 -spec alarms(watch()) -> [binary()].
 alarms(#watch{alarms = Alarms}) ->
     emq_plugin_kafka_alarms:raised(Alarms).
 
-%% The plugin stops: nothing is wrong any more, or nobody here knows.
+%% The plugin stops: clears its alarms.
 -spec stop(watch()) -> ok.
 stop(#watch{alarms = Alarms}) ->
     lists:foreach(fun emq_plugin_kafka_broker:clear/1, emq_plugin_kafka_alarms:raised(Alarms)).
@@ -96,7 +97,7 @@ stop(#watch{alarms = Alarms}) ->
 failure(Text, Watch) ->
     Watch#watch{last_error = #{text => Text, at_ms => erlang:system_time(millisecond)}}.
 
-alarm(Observation, #watch{alarms = Alarms} = Watch) ->
+update_alarms(Observation, #watch{alarms = Alarms} = Watch) ->
     Controlled = Observation#{control => emq_plugin_kafka_broker:control()},
     {Actions, Next} = emq_plugin_kafka_alarms:next(now_ms(), Controlled, Alarms),
     lists:foreach(fun act/1, Actions),

@@ -66,7 +66,7 @@ with_file(Content, Test) ->
     try Test(File) after ok = file:delete(File) end.
 
 a_library_of_another_version_asks_for_a_restart_test() ->
-    ?assertEqual(ok, emq_plugin_kafka_library:of_version(<<"1.2.0">>, {ok, "1.2.0"})),
-    {error, Problem} = emq_plugin_kafka_library:of_version(<<"1.2.0">>, {ok, "1.3.0"}),
+    ?assertEqual(ok, emq_plugin_kafka_library:check_version(<<"1.2.0">>, {ok, "1.2.0"})),
+    {error, Problem} = emq_plugin_kafka_library:check_version(<<"1.2.0">>, {ok, "1.3.0"}),
     ?assertEqual(<<"the native library that is loaded is of version 1.2.0, the plugin of version 1.3.0: restart the broker">>,
                  Problem).
