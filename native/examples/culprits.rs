@@ -36,7 +36,7 @@ fn main() -> Result<(), Anything> {
     let begins = ends_of(bootstrap, topic)?;
     handle.open(settings(bootstrap, topic, mode, dir.to_str().ok_or("no UTF-8")?)?, "n@h")?;
     let (sender, spoiled) = channel();
-    handle.shared().suspects.on_change(move || sender.send(Instant::now()).unwrap_or_default());
+    handle.shared().isolated_topics.on_change(move || sender.send(Instant::now()).unwrap_or_default());
     let owner = Arc::clone(&handle);
     std::thread::spawn(move || {
         for rung in spoiled {
@@ -116,7 +116,7 @@ fn publish(handle: &Handle, number: u64, bad: bool, size: usize) {
         detail: Detail::Message(message, None),
         extra: Vec::new(),
     };
-    match handle.submit(&event, &Publisher::Hurried, true) {
+    match handle.submit(&event, &Publisher::CannotWait, true) {
         Outcome::Queued(_) => {}
         outcome => println!("record {number}: {outcome:?}"),
     }

@@ -29,7 +29,7 @@ fn every_record_arrives_once_in_order_of_its_client() {
         let client = format!("c{}", n % 7);
         assert!(queued(&handle.submit(
             &publish(client.as_bytes(), n.to_string().as_bytes()),
-            &Publisher::Hurried,
+            &Publisher::CannotWait,
             false
         )));
     }
@@ -62,7 +62,7 @@ fn drops_when_the_queue_is_full_and_counts_what_a_stop_gives_up() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[("queue_max_messages", "10")]), "n@h").expect("opened");
     for n in 0..25 {
-        let outcome = handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false);
+        let outcome = handle.submit(&publish(b"c", b"x"), &Publisher::CannotWait, false);
         if n < 10 {
             assert!(queued(&outcome));
         } else {
@@ -83,7 +83,8 @@ fn the_bound_in_bytes_counts_keys_and_overhead() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[("queue_max_size", "100000")]), "n@h").expect("opened");
     let key = [b'k'; 1000];
-    let taken = (0..1000).filter(|_| queued(&handle.submit(&publish(&key, b"x"), &Publisher::Hurried, false))).count();
+    let taken =
+        (0..1000).filter(|_| queued(&handle.submit(&publish(&key, b"x"), &Publisher::CannotWait, false))).count();
     // Each record has its key twice (once in the JSON), and some 250 bytes of librdkafka's own.
     assert!((30..=44).contains(&taken), "{taken}");
     let bytes = handle.metrics().snapshot().queued_bytes;
@@ -97,13 +98,16 @@ fn what_kafka_would_never_take_is_dropped_at_once() {
     let handle = Handle::default();
     let settings = settings(&cluster.bootstrap_servers(), &[("rdkafka.message.max.bytes", "2000")]);
     handle.open(settings, "n@h").expect("opened");
-    assert_eq!(handle.submit(&publish(b"c", &[b'x'; 2001]), &Publisher::Hurried, false), dropped(DropReason::TooLarge));
     assert_eq!(
-        handle.submit(&publish(b"c", &[b'x'; 1990]), &Publisher::Hurried, false),
+        handle.submit(&publish(b"c", &[b'x'; 2001]), &Publisher::CannotWait, false),
+        dropped(DropReason::TooLarge)
+    );
+    assert_eq!(
+        handle.submit(&publish(b"c", &[b'x'; 1990]), &Publisher::CannotWait, false),
         dropped(DropReason::TooLarge),
         "too large once it is JSON"
     );
-    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::CannotWait, false)));
     assert_eq!(handle.close(LONG).map(|closed| closed.given_up), Some(0));
     let counters = handle.metrics().snapshot();
     assert_eq!((counters.success, counters.dropped.get(&DropReason::TooLarge)), (1, Some(&2)));
@@ -115,11 +119,11 @@ fn waits_for_a_kafka_that_is_down_and_delivers_when_it_is_back() {
     let handle = Handle::default();
     let quick = [("rdkafka.reconnect.backoff.max.ms", "200")];
     handle.open(settings(&cluster.bootstrap_servers(), &quick), "n@h").expect("opened");
-    assert!(queued(&handle.submit(&publish(b"c", b"first"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", b"first"), &Publisher::CannotWait, false)));
     wait_for(&handle, "first record", |s| s.success == 1);
     cluster.broker_down(1).expect("down");
     for _ in 0..100 {
-        assert!(queued(&handle.submit(&publish(b"c", b"later"), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish(b"c", b"later"), &Publisher::CannotWait, false)));
     }
     // The operator is told of the outage, and nothing was given up when librdkafka has noticed it.
     let deadline = Instant::now() + common::DEADLINE;
@@ -140,7 +144,7 @@ fn a_record_that_kafka_refuses_is_counted_with_its_reason() {
     let handle = Handle::default();
     handle.open(settings(&cluster.bootstrap_servers(), &[("idempotence", "false")]), "n@h").expect("opened");
     cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
-    assert!(queued(&handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish(b"c", b"x"), &Publisher::CannotWait, false)));
     let counters = wait_for(&handle, "refusal", |s| s.failed_total() == 1);
     assert_eq!(counters.failed.get("topic_authorization_failed"), Some(&1), "{counters:?}");
     handle.close(LONG);
@@ -149,7 +153,7 @@ fn a_record_that_kafka_refuses_is_counted_with_its_reason() {
 #[test]
 fn without_a_producer_events_count_as_closed() {
     let handle = Handle::default();
-    assert_eq!(handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false), dropped(DropReason::Closed));
+    assert_eq!(handle.submit(&publish(b"c", b"x"), &Publisher::CannotWait, false), dropped(DropReason::Closed));
     assert_eq!(handle.close(LONG), None);
     assert_eq!(handle.status(), Status::Closed);
     assert_eq!(handle.metrics().snapshot().dropped.get(&DropReason::Closed), Some(&1));
@@ -178,7 +182,7 @@ fn sys_messages_become_no_records() {
     let handle = Handle::default();
     handle.open(settings(&nobody(), &[]), "n@h").expect("opened");
     let event = common::publish_to(b"broker", b"$SYS/brokers/n/uptime", b"1");
-    assert_eq!(handle.submit(&event, &Publisher::Hurried, false), Outcome::Ignored);
+    assert_eq!(handle.submit(&event, &Publisher::CannotWait, false), Outcome::Ignored);
     assert_eq!(handle.metrics().snapshot().accepted, 0);
     handle.close(Duration::ZERO);
 }
@@ -195,7 +199,7 @@ fn callers_in_flight_never_notice_a_stop_and_start() {
                 let client = format!("c{n}");
                 let mut submitted = 0_u64;
                 while !stop.load(Ordering::Relaxed) {
-                    handle.submit(&publish(client.as_bytes(), b"x"), &Publisher::Hurried, false);
+                    handle.submit(&publish(client.as_bytes(), b"x"), &Publisher::CannotWait, false);
                     submitted += 1;
                     if submitted.is_multiple_of(64) {
                         std::thread::yield_now();
@@ -236,7 +240,7 @@ fn a_fatal_producer_is_told_and_can_be_replaced() {
         RDKafkaApiKey::InitProducerId,
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED],
     );
-    handle.submit(&publish(b"c", b"x"), &Publisher::Hurried, false);
+    handle.submit(&publish(b"c", b"x"), &Publisher::CannotWait, false);
     let deadline = Instant::now() + common::DEADLINE;
     while !matches!(handle.status(), Status::Fatal(_)) {
         assert!(Instant::now() < deadline, "not fatal: {:?}", handle.notices().take());
@@ -244,7 +248,7 @@ fn a_fatal_producer_is_told_and_can_be_replaced() {
     }
     assert!(handle.close(Duration::ZERO).is_some());
     handle.open(settings(&cluster.bootstrap_servers(), &[]), "n@h").expect("opened again");
-    handle.submit(&publish(b"c", b"y"), &Publisher::Hurried, false);
+    handle.submit(&publish(b"c", b"y"), &Publisher::CannotWait, false);
     wait_for(&handle, "a record of the new producer", |s| s.success == 1);
     handle.close(LONG);
 }

@@ -71,7 +71,7 @@ impl<'a> Case<'a> {
 fn opened(settings: Settings) -> (Handle, Receiver<()>) {
     let handle = Handle::default();
     let (sender, rung) = channel();
-    handle.shared().suspects.on_change(move || sender.send(()).unwrap_or_default());
+    handle.shared().isolated_topics.on_change(move || sender.send(()).unwrap_or_default());
     handle.open(settings, "n@h").expect("opened");
     (handle, rung)
 }
@@ -120,10 +120,10 @@ fn only_the_topic_with_the_culprit_is_isolated_and_a_reload_ends_that() {
     case.renew();
     submit(&case.handle, &publish_to(b"c", b"u/1", b"x"));
     case.wait_for_success(11);
-    assert_eq!(case.handle.shared().suspects.names(), [common::TOPIC]);
+    assert_eq!(case.handle.shared().isolated_topics.names(), [common::TOPIC]);
     assert!(matches!(case.handle.status(), Status::Open(_)));
     case.handle.reload(case.settings(), "n@h").expect("reloaded");
-    assert!(case.handle.shared().suspects.names().is_empty());
+    assert!(case.handle.shared().isolated_topics.names().is_empty());
     case.publish(10..20);
     case.wait_for_success(21);
     case.ends_with(0..20);

@@ -72,10 +72,13 @@ fn an_event_goes_to_each_rule_that_matches() {
         ("hook.message.publish.other", r#"{"filter":"alarms/+"}"#),
     ]);
     assert_eq!(handle.events(), [EventKind::MessagePublish]);
-    assert!(queued(&handle.submit(&publish_to(b"c", b"sensors/1/temp", b"1"), &Publisher::Hurried, false)));
-    assert!(queued(&handle.submit(&publish_to(b"c", b"sensors/1/hum", b"2"), &Publisher::Hurried, false)));
-    assert_eq!(handle.submit(&publish_to(b"c", b"else", b"3"), &Publisher::Hurried, false), Outcome::Ignored);
-    assert_eq!(handle.submit(&publish_to(b"c", b"$SYS/alarms/1", b"4"), &Publisher::Hurried, false), Outcome::Ignored);
+    assert!(queued(&handle.submit(&publish_to(b"c", b"sensors/1/temp", b"1"), &Publisher::CannotWait, false)));
+    assert!(queued(&handle.submit(&publish_to(b"c", b"sensors/1/hum", b"2"), &Publisher::CannotWait, false)));
+    assert_eq!(handle.submit(&publish_to(b"c", b"else", b"3"), &Publisher::CannotWait, false), Outcome::Ignored);
+    assert_eq!(
+        handle.submit(&publish_to(b"c", b"$SYS/alarms/1", b"4"), &Publisher::CannotWait, false),
+        Outcome::Ignored
+    );
     let connection = Connection {
         peerhost: Some(b"127.0.0.1"),
         peerport: Some(1),
@@ -93,7 +96,7 @@ fn an_event_goes_to_each_rule_that_matches() {
         detail: connected,
         extra: Vec::new(),
     };
-    assert_eq!(handle.submit(&other, &Publisher::Hurried, false), Outcome::Ignored, "no rule for that event");
+    assert_eq!(handle.submit(&other, &Publisher::CannotWait, false), Outcome::Ignored, "no rule for that event");
     let counters = drained(&handle);
     assert_eq!((counters.accepted, counters.success), (3, 3));
     let all = consume_from(&cluster, "all", 2);
@@ -114,7 +117,7 @@ fn user_properties_are_headers_in_every_format() {
         (Attribute::UserProperties, Extra::Pairs(vec![(b"a", b"1"), (b"topic", b"\xff"), (b"a", b"2"), (b"n\0", b"")])),
         (Attribute::ContentType, Extra::Text(b"text/plain")),
     ];
-    assert!(queued(&handle.submit(&event, &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&event, &Publisher::CannotWait, false)));
     let properties = [
         ("user_property.a", &b"1"[..]),
         ("user_property.topic", b"\xff"),
@@ -140,7 +143,7 @@ fn a_topic_is_made_of_the_event_within_the_bound() {
         open(&[(RULE, r#"{"topic":"dev.${topic[1]}","key":"${topic[1]}"}"#), ("topic_max_dynamic", "2")]);
     for device in ["a", "b c", "d", "a", "d", "b_c"] {
         let topic = format!("devices/{device}/up");
-        assert!(queued(&handle.submit(&publish_to(b"c", topic.as_bytes(), b"x"), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish_to(b"c", topic.as_bytes(), b"x"), &Publisher::CannotWait, false)));
     }
     let counters = drained(&handle);
     assert_eq!((counters.success, counters.redirected), (6, 2));
@@ -157,7 +160,7 @@ fn what_makes_no_topic_goes_to_the_default_one() {
     let (cluster, handle) = open(&[(RULE, r#"{"topic":"${payload.t}","key":"${payload.t}"}"#)]);
     for name in ["", ".", ".."] {
         let payload = json!({ "t": name }).to_string();
-        assert!(queued(&handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::CannotWait, false)));
     }
     let counters = drained(&handle);
     assert_eq!((counters.success, counters.redirected), (3, 3));
@@ -176,9 +179,9 @@ fn a_missing_field_drops_the_record_of_its_rule_only() {
         ("hook.message.publish.5", r#"{"key":"${payload.t|none}","format":"raw","topic":"good"}"#),
     ]);
     let missing = dropped(DropReason::MissingField);
-    assert_eq!(handle.submit(&publish(b"c", b"no json"), &Publisher::Hurried, false), missing);
-    assert_eq!(handle.submit(&publish(b"c", br#"{"device":{"id":"d1"}}"#), &Publisher::Hurried, false), missing);
-    assert_eq!(handle.submit(&publish(b"c", br#"{"device":{"id":null}}"#), &Publisher::Hurried, false), missing);
+    assert_eq!(handle.submit(&publish(b"c", b"no json"), &Publisher::CannotWait, false), missing);
+    assert_eq!(handle.submit(&publish(b"c", br#"{"device":{"id":"d1"}}"#), &Publisher::CannotWait, false), missing);
+    assert_eq!(handle.submit(&publish(b"c", br#"{"device":{"id":null}}"#), &Publisher::CannotWait, false), missing);
     let counters = drained(&handle);
     assert_eq!(counters.dropped.get(&DropReason::MissingField), Some(&(5 + 3 + 3)), "{counters:?}");
     assert_eq!((counters.accepted, counters.success), (15, 4));
@@ -189,7 +192,7 @@ fn a_missing_field_drops_the_record_of_its_rule_only() {
 #[test]
 fn a_key_that_looks_like_json_is_text() {
     let (cluster, handle) = open(&[(RULE, r#"{"key":"{${clientid}}:${topic[1]|0}"}"#)]);
-    assert!(queued(&handle.submit(&publish_to(b"a\"b", b"t", b"x"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish_to(b"a\"b", b"t", b"x"), &Publisher::CannotWait, false)));
     drained(&handle);
     assert_eq!(keys(&consume(&cluster, 1)), ["{a\"b}:0"]);
 }
@@ -200,12 +203,12 @@ fn raw_is_the_payload_byte_for_byte() {
     let every_byte: Vec<u8> = (0..=255).collect();
     assert!(queued(&handle.submit(
         &of(Message { payload: &every_byte, ..message() }, Some(b"u")),
-        &Publisher::Hurried,
+        &Publisher::CannotWait,
         false
     )));
     assert!(queued(&handle.submit(
         &of(Message { payload: b"", id: None, ..message() }, None),
-        &Publisher::Hurried,
+        &Publisher::CannotWait,
         false
     )));
     drained(&handle);
@@ -242,7 +245,7 @@ fn a_template_is_the_value() {
     ]);
     assert!(queued(&handle.submit(
         &of(Message { payload: br#"{"v":21.50}"#, ..message() }, None),
-        &Publisher::Hurried,
+        &Publisher::CannotWait,
         false
     )));
     drained(&handle);
@@ -259,7 +262,7 @@ fn cloudevents_in_structured_mode_are_an_envelope() {
     let (cluster, handle) =
         open(&[(RULE, r#"{"format":"cloudevents"}"#), ("hook.message.publish.2", r#"{"topic":"json"}"#)]);
     for _ in 0..2 {
-        assert!(queued(&handle.submit(&of(message(), Some(b"u")), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&of(message(), Some(b"u")), &Publisher::CannotWait, false)));
     }
     drained(&handle);
     let records = consume(&cluster, 2);
@@ -290,7 +293,7 @@ fn a_header_of_the_rule_replaces_the_one_of_its_name() {
             r#"{"format":"cloudevents","mode":"binary","topic":"three","headers":{"content-type":"x","ce_type":"y"}}"#,
         ),
     ]);
-    assert!(queued(&handle.submit(&of(message(), Some(b"u")), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&of(message(), Some(b"u")), &Publisher::CannotWait, false)));
     drained(&handle);
     let (one, two, three) =
         (consume(&cluster, 1), consume_from(&cluster, "two", 1), consume_from(&cluster, "three", 1));
@@ -312,7 +315,7 @@ fn cloudevents_in_binary_mode_are_headers() {
     let (cluster, handle) = open(&[(RULE, rule), ("hook.session.terminated.1", rule)]);
     assert!(queued(&handle.submit(
         &of(Message { payload: b"\xff\x00", ..message() }, None),
-        &Publisher::Hurried,
+        &Publisher::CannotWait,
         false
     )));
     let detail = Detail::Session(Some(b"expired"));
@@ -324,7 +327,7 @@ fn cloudevents_in_binary_mode_are_headers() {
         detail,
         extra: Vec::new(),
     };
-    assert!(queued(&handle.submit(&ended, &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&ended, &Publisher::CannotWait, false)));
     drained(&handle);
     let records = consume(&cluster, 2);
     let (message, session) = (&records[0], &records[1]);
@@ -356,7 +359,7 @@ fn a_tombstone_is_a_null_value() {
     for (payload, retain) in [(&b"on"[..], true), (b"", true), (b"", false)] {
         assert!(queued(&handle.submit(
             &of(Message { payload, retain, ..message() }, None),
-            &Publisher::Hurried,
+            &Publisher::CannotWait,
             false
         )));
     }
@@ -370,14 +373,14 @@ fn what_takes_long_is_left_to_a_patient_caller() {
     let (cluster, handle) = open(&[(RULE, r#"{"filter":"big/+","format":"raw"}"#)]);
     let payload = vec![b'x'; 200_000];
     let event = publish_to(b"c", b"big/1", &payload);
-    assert_eq!(handle.submit(&event, &Publisher::Hurried, false), Outcome::Heavy);
+    assert_eq!(handle.submit(&event, &Publisher::CannotWait, false), Outcome::TooLong);
     assert_eq!(handle.metrics().snapshot().accepted, 0, "nothing was counted");
     assert_eq!(
-        handle.submit(&publish_to(b"c", b"small", &payload), &Publisher::Hurried, false),
+        handle.submit(&publish_to(b"c", b"small", &payload), &Publisher::CannotWait, false),
         Outcome::Ignored,
         "no rule, no work"
     );
-    assert_eq!(handle.submit(&event, &Publisher::Hurried, true), Outcome::Queued(payload.len()));
+    assert_eq!(handle.submit(&event, &Publisher::CannotWait, true), Outcome::Queued(payload.len()));
     assert_eq!(drained(&handle).success, 1);
     assert_eq!(consume(&cluster, 1)[0].bytes.as_deref(), Some(payload.as_slice()));
 }
@@ -387,9 +390,9 @@ fn many_rules_that_match_are_heavy_together() {
     let rules: Vec<_> = (0..40).map(|n| (format!("hook.message.publish.{n}"), "{}")).collect();
     let more: Vec<_> = rules.iter().map(|(name, rule)| (name.as_str(), *rule)).collect();
     let (_cluster, handle) = open(&more);
-    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::Hurried, false)));
-    assert_eq!(handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::Hurried, false), Outcome::Heavy);
-    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::Hurried, true)));
+    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 1000]), &Publisher::CannotWait, false)));
+    assert_eq!(handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::CannotWait, false), Outcome::TooLong);
+    assert!(queued(&handle.submit(&publish(b"c", &[b'x'; 10_000]), &Publisher::CannotWait, true)));
     assert_eq!(drained(&handle).success, 80);
 }
 
@@ -401,7 +404,7 @@ fn a_client_id_of_64_kb_is_a_key_a_topic_and_a_header() {
         ("hook.message.publish.3", r#"{"topic":"v","value":["${clientid}"],"key":"x"}"#),
     ]);
     let client = vec![b'"'; 65_535];
-    assert!(queued(&handle.submit(&publish(&client, b"x"), &Publisher::Hurried, true)));
+    assert!(queued(&handle.submit(&publish(&client, b"x"), &Publisher::CannotWait, true)));
     let counters = drained(&handle);
     assert_eq!((counters.success, counters.redirected), (3, 0));
     let record = &consume(&cluster, 1)[0];
@@ -420,10 +423,10 @@ fn json_nested_10_000_deep_is_data() {
     let objects = format!("{}1{}", r#"{"b":"#.repeat(10_000), "}".repeat(10_000));
     for a in [&nested, &objects] {
         let payload = format!(r#"{{"a":{a},"id":7}}"#);
-        assert!(queued(&handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::Hurried, true)));
+        assert!(queued(&handle.submit(&publish(b"c", payload.as_bytes()), &Publisher::CannotWait, true)));
     }
     let open_ended = format!(r#"{{"id":7,"a":{}"#, "[".repeat(50_000));
-    let outcome = handle.submit(&publish(b"c", open_ended.as_bytes()), &Publisher::Hurried, true);
+    let outcome = handle.submit(&publish(b"c", open_ended.as_bytes()), &Publisher::CannotWait, true);
     assert_eq!(outcome, dropped(DropReason::MissingField), "it is no JSON");
     assert_eq!(drained(&handle).success, 2);
     let records = consume(&cluster, 2);
@@ -443,7 +446,7 @@ fn topics_of_quotes_and_control_characters_stay_data() {
         ("hook.message.publish.4", r#"{"topic":"ce","format":"cloudevents"}"#),
     ]);
     let topic = "\"\\\u{1}\n/\"},\u{7f}{\"\u{2028}é";
-    assert!(queued(&handle.submit(&publish_to(b"c\0\"", topic.as_bytes(), b"x"), &Publisher::Hurried, false)));
+    assert!(queued(&handle.submit(&publish_to(b"c\0\"", topic.as_bytes(), b"x"), &Publisher::CannotWait, false)));
     assert_eq!(drained(&handle).success, 4);
     let record = &consume(&cluster, 1)[0];
     assert_eq!(record.json()["message"]["topic"].as_str(), Some(topic));
@@ -471,7 +474,7 @@ fn rules_with_topics_of_their_own_survive_many_stops_and_starts() {
     let handle = Handle::default();
     for _ in 0..5 {
         assert!(handle.open(settings(&cluster.bootstrap_servers(), &rules), NODE).expect("opened"));
-        assert!(queued(&handle.submit(&publish(b"made", b"x"), &Publisher::Hurried, false)));
+        assert!(queued(&handle.submit(&publish(b"made", b"x"), &Publisher::CannotWait, false)));
         assert_eq!(drained(&handle).queued, 0);
     }
     assert_eq!(handle.metrics().snapshot().success, 15);

@@ -4,9 +4,9 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::account::budget::Budget;
+use crate::account::in_flight::Epoch;
+use crate::account::isolated_topics::IsolatedTopics;
 use crate::account::notices::Notices;
-use crate::account::rounds::Round;
-use crate::account::suspects::Suspects;
 use crate::account::waiters::{Tickets, Waiters};
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -24,7 +24,7 @@ pub struct Shared {
     /// The bound of the memory queue, and the order of all records.
     pub budget: Budget,
     /// Topics that the next producer isolates.
-    pub suspects: Suspects,
+    pub isolated_topics: IsolatedTopics,
     /// Whether wrong settings are refused.
     pub settings_refused: AtomicBool,
 }
@@ -37,7 +37,7 @@ impl Default for Shared {
             waiters: Waiters::default(),
             tickets: Tickets::default(),
             budget: Budget::new(0, 0),
-            suspects: Suspects::default(),
+            isolated_topics: IsolatedTopics::default(),
             settings_refused: AtomicBool::new(false),
         }
     }
@@ -75,21 +75,21 @@ pub enum Origin {
 const _: () = assert!(usize::BITS == 64, "the plugin is for 64-bit processors");
 
 const TAG_SHIFT: u32 = 62;
-const ROUND: u64 = 1 << 61;
+const EPOCH: u64 = 1 << 61;
 const FIRST: u64 = 1 << 60;
 const NUMBER: u64 = FIRST - 1;
 
-/// What librdkafka keeps for a record: its origin, its round, and whether it is the first of its key (see `key_order`).
+/// What librdkafka keeps for a record: its origin, its epoch, and whether it is the first of its key (see `key_order`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number(u64);
 
 impl Number {
-    /// Of a record that entered in this round.
+    /// Of a record that entered in this epoch.
     #[must_use]
-    pub const fn new(origin: Origin, round: Round) -> Self {
-        match round {
-            Round::Even => Self(origin.pack()),
-            Round::Odd => Self(origin.pack() | ROUND),
+    pub const fn new(origin: Origin, epoch: Epoch) -> Self {
+        match epoch {
+            Epoch::Even => Self(origin.pack()),
+            Epoch::Odd => Self(origin.pack() | EPOCH),
         }
     }
 
@@ -120,13 +120,13 @@ impl Number {
     /// Where it came from.
     #[must_use]
     pub const fn origin(self) -> Origin {
-        Origin::unpack(self.0 & !ROUND & !FIRST)
+        Origin::unpack(self.0 & !EPOCH & !FIRST)
     }
 
-    /// The round that it entered in.
+    /// The epoch that it entered in.
     #[must_use]
-    pub const fn round(self) -> Round {
-        if self.0 & ROUND == 0 { Round::Even } else { Round::Odd }
+    pub const fn epoch(self) -> Epoch {
+        if self.0 & EPOCH == 0 { Epoch::Even } else { Epoch::Odd }
     }
 }
 
@@ -164,9 +164,9 @@ mod tests {
     fn an_origin_survives_packing() {
         for origin in [Origin::Direct(0), Origin::Main(NUMBER), Origin::Handover(7), Origin::DeadLetter(1 << 59)] {
             assert_eq!(Origin::unpack(origin.pack()), origin);
-            for (round, first) in [(Round::Even, false), (Round::Odd, false), (Round::Even, true), (Round::Odd, true)] {
-                let number = Number::of(Number::new(origin, round).as_first(first).get());
-                assert_eq!((number.origin(), number.round(), number.is_first()), (origin, round, first));
+            for (epoch, first) in [(Epoch::Even, false), (Epoch::Odd, false), (Epoch::Even, true), (Epoch::Odd, true)] {
+                let number = Number::of(Number::new(origin, epoch).as_first(first).get());
+                assert_eq!((number.origin(), number.epoch(), number.is_first()), (origin, epoch, first));
                 assert!(!number.as_first(false).is_first());
             }
         }

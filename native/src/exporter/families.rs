@@ -86,11 +86,11 @@ fn topics(families: &mut Families, view: &View) {
     for (topic, counts) in &topics {
         failed.add(&[("topic", topic)], counts.failed);
     }
-    let suspects = view.shared.suspects.names();
-    if !suspects.is_empty() {
+    let isolated_topics = view.shared.isolated_topics.names();
+    if !isolated_topics.is_empty() {
         let help = "1 for a topic that is isolated, because Kafka refused some of its records.";
         let mut isolated = families.gauges("topic_isolated", help);
-        for topic in &suspects {
+        for topic in &isolated_topics {
             isolated.add(&[("topic", topic)], 1.0);
         }
     }

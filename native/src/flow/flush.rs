@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::account::rounds::Round;
+use crate::account::in_flight::Epoch;
 use crate::flow::pipeline::Pipeline;
-use crate::spool::store::{Mark, Store};
+use crate::spool::store::{Store, Watermark};
 
 /// How long one look lasts at most.
 const LOOK: Duration = Duration::from_millis(50);
@@ -32,9 +32,9 @@ pub enum FlushError {
 pub struct Flush {
     pipeline: Weak<Pipeline>,
     store: Option<Arc<Store>>,
-    mark: Option<Mark>,
-    /// Of librdkafka's records: none before the round of an earlier flush, that was not waited for to its end, is empty.
-    round: Option<Round>,
+    watermark: Option<Watermark>,
+    /// Of librdkafka's records: none before the epoch of an earlier flush, that was not waited for to its end, is empty.
+    epoch: Option<Epoch>,
 }
 
 impl Flush {
@@ -42,8 +42,8 @@ impl Flush {
     #[must_use]
     pub fn begin(pipeline: &Arc<Pipeline>) -> Self {
         let store = pipeline.intake().store().cloned();
-        let mark = store.as_ref().map(|store| store.mark());
-        Self { pipeline: Arc::downgrade(pipeline), store, mark, round: None }
+        let watermark = store.as_ref().map(|store| store.watermark());
+        Self { pipeline: Arc::downgrade(pipeline), store, watermark, epoch: None }
     }
 
     /// Waits until all of it has left, in looks between which a closing producer may go.
@@ -77,13 +77,14 @@ impl Flush {
     /// How many records are left, at the end of a moment in which librdkafka sends without lingering.
     fn look(&mut self, pipeline: &Pipeline) -> u64 {
         let producer = pipeline.intake().producer();
-        let rounds = &producer.client().in_librdkafka;
-        if self.round.is_none() && rounds.count(rounds.current().other()) == 0 {
-            self.round = Some(rounds.turn());
+        let epochs = &producer.client().in_librdkafka;
+        if self.epoch.is_none() && epochs.count(epochs.current().other()) == 0 {
+            self.epoch = Some(epochs.turn());
         }
         let left = || {
-            let in_memory = self.round.map_or_else(|| rounds.total(), |round| rounds.count(round));
-            let in_spool = self.store.as_ref().zip(self.mark.as_ref()).map_or(0, |(store, mark)| store.left(mark));
+            let in_memory = self.epoch.map_or_else(|| epochs.total(), |epoch| epochs.count(epoch));
+            let in_spool =
+                self.store.as_ref().zip(self.watermark.as_ref()).map_or(0, |(store, watermark)| store.left(watermark));
             // What is held has no place yet.
             u64::try_from(in_memory + pipeline.intake().held_count()).unwrap_or(u64::MAX) + in_spool
         };

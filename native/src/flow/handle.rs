@@ -18,7 +18,7 @@ use crate::account::shared::Shared;
 use crate::account::waiters::WaiterId;
 use crate::config::Settings;
 use crate::event::{Event, EventKind};
-use crate::flow::bystander::Bystander;
+use crate::flow::count_only::CountOnly;
 use crate::flow::endpoint::{Endpoint, Listening};
 use crate::flow::flush::{Flush, FlushError};
 use crate::flow::pipeline::{Outcome, Pipeline, Publisher, RuleReport};
@@ -59,7 +59,7 @@ struct Open {
 pub struct Handle {
     gate: Arc<ArcSwapOption<Gate>>,
     /// Who counts while there is no pipeline because settings are wrong.
-    bystander: Arc<ArcSwapOption<Bystander>>,
+    count_only: Arc<ArcSwapOption<CountOnly>>,
     /// Held by whoever opens, closes or exchanges.
     lifecycle: Mutex<Lifecycle>,
     /// Whether the last pipeline disconnected publishers whose records were not safe: one that comes while there is none is not
@@ -127,13 +127,13 @@ impl Handle {
     pub fn submit(&self, event: &Event<'_>, publisher: &Publisher<'_>, dirty: bool) -> Outcome {
         let gate = self.gate.load();
         let Some(Gate(pipeline)) = gate.as_deref() else {
-            return match self.bystander.load().as_deref() {
-                Some(bystander) => bystander.submit(event, publisher),
+            return match self.count_only.load().as_deref() {
+                Some(count_only) => count_only.submit(event, publisher),
                 None => self.closed(publisher),
             };
         };
         if !dirty && pipeline.is_heavy(event) {
-            return Outcome::Heavy;
+            return Outcome::TooLong;
         }
         pipeline.submit(event, publisher)
     }
@@ -156,7 +156,7 @@ impl Handle {
         if let Some(Gate(pipeline)) = self.gate.load().as_deref() {
             return pipeline.events();
         }
-        self.bystander.load().as_deref().map_or_else(Vec::new, Bystander::events)
+        self.count_only.load().as_deref().map_or_else(Vec::new, CountOnly::events)
     }
 
     /// Whether a publisher whose record is not safe is disconnected: by some rule of the pipeline that is open, or else of the last one.
@@ -192,8 +192,8 @@ impl Handle {
     /// A look at what is open.
     #[must_use]
     pub fn view(&self) -> View {
-        let (gate, bystander) = (Arc::clone(&self.gate), Arc::clone(&self.bystander));
-        View { gate, bystander, shared: Arc::clone(&self.shared) }
+        let (gate, count_only) = (Arc::clone(&self.gate), Arc::clone(&self.count_only));
+        View { gate, count_only, shared: Arc::clone(&self.shared) }
     }
 
     /// See `View::settings`.

@@ -16,16 +16,16 @@ use crate::account::returned::Returned;
 use crate::account::shared::{Origin, Shared};
 use crate::kafka::produce::{Record, Refused};
 use crate::kafka::producer::Producer;
-use crate::metrics::{DropReason, Home};
+use crate::metrics::{DropReason, Location};
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
-use crate::spool::store::{Store, Until, Want};
+use crate::spool::store::{Ack, AckAt, Store};
 
 /// What is wanted of a record.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Terms {
+pub struct TakeOptions {
     /// Who waits for it, and until when.
-    pub want: Want,
+    pub ack: Ack,
     /// Whether it must be on disk first.
     pub durable: bool,
     /// Whether its publisher may wait for room. One that finds none is not counted: it comes again.
@@ -37,7 +37,7 @@ struct Held {
     order: u64,
     stored: Vec<u8>,
     cost: usize,
-    want: Want,
+    ack: Ack,
     durable: bool,
 }
 
@@ -104,24 +104,24 @@ impl Intake {
     /// # Errors
     ///
     /// The reason why it was not taken. It is counted as dropped, unless the caller may wait for room, and there is none.
-    pub fn take(&self, record: &Record<'_>, terms: Terms) -> Result<(), DropReason> {
+    pub fn take(&self, record: &Record<'_>, options: TakeOptions) -> Result<(), DropReason> {
         if self.holding.load(Ordering::Acquire)
-            && let Some(result) = self.hold(record, terms, false)
+            && let Some(result) = self.hold(record, options, false)
         {
             return result;
         }
         if let Some(store) = &self.store
-            && self.goes_to_spool(store, terms.durable)
+            && self.goes_to_spool(store, options.durable)
         {
-            match self.append(store, record, terms.want, || self.shared.metrics.spooled()) {
+            match self.append(store, record, options.ack, || self.shared.metrics.spooled()) {
                 Ok(()) => return Ok(()),
                 // A disk that is full or broken need not cost what memory can take, as long as nothing is to come before it.
                 Err(DropReason::SpoolFull | DropReason::SpoolError)
-                    if !terms.durable && store.is_drained() && !self.closing.load(Ordering::Acquire) => {}
-                Err(reason) => return self.dropped(reason, terms),
+                    if !options.durable && store.is_drained() && !self.closing.load(Ordering::Acquire) => {}
+                Err(reason) => return self.dropped(reason, options),
             }
         }
-        self.produce(record, terms)
+        self.produce(record, options)
     }
 
     fn goes_to_spool(&self, store: &Store, durable: bool) -> bool {
@@ -129,44 +129,43 @@ impl Intake {
     }
 
     /// Straight to the producer; where that is full, to the spool.
-    fn produce(&self, record: &Record<'_>, terms: Terms) -> Result<(), DropReason> {
+    fn produce(&self, record: &Record<'_>, options: TakeOptions) -> Result<(), DropReason> {
         let cost = record.cost();
         if !self.shared.budget.reserve(cost) {
             return match &self.store {
-                None => self.dropped(DropReason::QueueFull, terms),
+                None => self.dropped(DropReason::QueueFull, options),
                 Some(store) => self
-                    .append(store, record, terms.want, || self.shared.metrics.spooled())
-                    .or_else(|reason| self.dropped(reason, terms)),
+                    .append(store, record, options.ack, || self.shared.metrics.spooled())
+                    .or_else(|reason| self.dropped(reason, options)),
             };
         }
         self.shared.metrics.queued(cost);
-        match self.producer.produce(record, terms.want.map(|(waiter, _)| waiter)) {
+        match self.producer.produce(record, options.ack.map(|(waiter, _)| waiter)) {
             Ok(()) => Ok(()),
             Err(Refused::Fatal) => {
                 self.start_holding();
-                self.hold(record, terms, true).unwrap_or(Ok(()))
+                self.hold(record, options, true).unwrap_or(Ok(()))
             }
             Err(Refused::Full) => {
                 self.shared.budget.release(1, cost);
-                let spilled = self
-                    .store
-                    .as_ref()
-                    .ok_or(DropReason::QueueFull)
-                    .and_then(|store| self.append(store, record, terms.want, || self.shared.metrics.spilled(cost)));
-                spilled.inspect_err(|reason| self.shared.metrics.dropped_from(*reason, Home::Memory(cost)))
+                let spilled =
+                    self.store.as_ref().ok_or(DropReason::QueueFull).and_then(|store| {
+                        self.append(store, record, options.ack, || self.shared.metrics.spilled(cost))
+                    });
+                spilled.inspect_err(|reason| self.shared.metrics.dropped_from(*reason, Location::Memory(cost)))
             }
-            Err(refused @ Refused::Final(_)) => self.refuse(record, terms.want, refused),
+            Err(refused @ Refused::Final(_)) => self.refuse(record, options.ack, refused),
         }
     }
 
     /// The client will never send it: its dead letter may do.
-    fn refuse(&self, record: &Record<'_>, want: Want, refused: Refused) -> Result<(), DropReason> {
+    fn refuse(&self, record: &Record<'_>, ack: Ack, refused: Refused) -> Result<(), DropReason> {
         let reason = refused.reason();
         let Refused::Final(verdict) = refused else { return Err(reason) };
         let client = self.producer.client();
         let origin = Origin::Direct(self.shared.next_order());
         let has_letter = client.dead_letters.is_some();
-        if let Some((waiter, _)) = want
+        if let Some((waiter, _)) = ack
             && has_letter
         {
             self.shared.tickets.insert(origin.pack(), waiter);
@@ -176,16 +175,16 @@ impl Intake {
         if has_letter { Ok(()) } else { Err(reason) }
     }
 
-    fn append(&self, store: &Store, record: &Record<'_>, want: Want, count: impl FnOnce()) -> Result<(), DropReason> {
+    fn append(&self, store: &Store, record: &Record<'_>, ack: Ack, count: impl FnOnce()) -> Result<(), DropReason> {
         with_buffer(|head| {
             let order = store.order(self.shared.next_order());
             record.stored(order).write_head(head);
-            store.append(head, record.value.unwrap_or_default(), want, count)
+            store.append(head, record.value.unwrap_or_default(), ack, count)
         })
     }
 
-    fn dropped(&self, reason: DropReason, terms: Terms) -> Result<(), DropReason> {
-        if !(terms.may_block && reason.is_full()) {
+    fn dropped(&self, reason: DropReason, options: TakeOptions) -> Result<(), DropReason> {
+        if !(options.may_block && reason.is_full()) {
             self.shared.metrics.dropped(reason);
         }
         Err(reason)
@@ -193,7 +192,7 @@ impl Intake {
 
     /// Keeps a record until it is known what goes before it. None: nothing is held any more. `counted`: it has its room in the
     /// budget and is counted.
-    fn hold(&self, record: &Record<'_>, terms: Terms, counted: bool) -> Option<Result<(), DropReason>> {
+    fn hold(&self, record: &Record<'_>, options: TakeOptions, counted: bool) -> Option<Result<(), DropReason>> {
         let mut held = self.held();
         // Again, under the lock: what came before has left, and this one would stay for ever.
         if !self.holding.load(Ordering::Acquire) && !counted {
@@ -202,13 +201,13 @@ impl Intake {
         let cost = record.cost();
         if !counted {
             if !self.shared.budget.reserve(cost) {
-                return Some(self.dropped(DropReason::QueueFull, terms));
+                return Some(self.dropped(DropReason::QueueFull, options));
             }
             self.shared.metrics.queued(cost);
         }
         let order = self.shared.next_order();
         let stored = record.stored(self.producer.client().stored_order(order)).to_bytes();
-        held.push(Held { order, stored, cost, want: terms.want, durable: terms.durable });
+        held.push(Held { order, stored, cost, ack: options.ack, durable: options.durable });
         Some(Ok(()))
     }
 
@@ -244,7 +243,7 @@ impl Intake {
                 order: held.order,
                 stored: held.stored,
                 cost: held.cost,
-                waiter: held.want.map(|(waiter, _)| waiter),
+                waiter: held.ack.map(|(waiter, _)| waiter),
             })
             .collect()
     }
@@ -252,12 +251,12 @@ impl Intake {
     /// Lets the records in that were held, after `first`, and all that come from now on.
     pub fn release(&self, first: Vec<Returned>) {
         for record in first {
-            let want = record.waiter.map(|waiter| (waiter, Until::Kafka));
+            let ack = record.waiter.map(|waiter| (waiter, AckAt::Kafka));
             self.admit_held(&Held {
                 order: record.order,
                 stored: record.stored,
                 cost: record.cost,
-                want,
+                ack,
                 durable: false,
             });
         }
@@ -284,8 +283,8 @@ impl Intake {
             None => self.produce_held(held),
         };
         if let Err(reason) = result {
-            self.shared.metrics.dropped_from(reason, Home::Memory(held.cost));
-            if let Some((waiter, _)) = held.want {
+            self.shared.metrics.dropped_from(reason, Location::Memory(held.cost));
+            if let Some((waiter, _)) = held.ack {
                 self.shared.waiters.settle(waiter, Err(reason.name().into()));
             }
         }
@@ -293,7 +292,7 @@ impl Intake {
 
     fn append_held(&self, store: &Store, held: &Held) -> Result<(), DropReason> {
         self.shared.budget.release(1, held.cost);
-        store.append_returned_bytes(&held.stored, held.want, held.cost)
+        store.append_returned_bytes(&held.stored, held.ack, held.cost)
     }
 
     fn produce_held(&self, held: &Held) -> Result<(), DropReason> {
@@ -305,10 +304,10 @@ impl Intake {
         let topic = KafkaTopic::new(record.topic).map_err(|_| refused(DropReason::Refused))?;
         let topic = self.producer.open_topic(&topic).map_err(|_| refused(DropReason::Refused))?;
         let record = Record::of(&record, &topic);
-        match self.producer.produce(&record, held.want.map(|(waiter, _)| waiter)) {
+        match self.producer.produce(&record, held.ack.map(|(waiter, _)| waiter)) {
             Ok(()) => Ok(()),
             // Settled there, one way or the other.
-            Err(refusal @ Refused::Final(_)) => self.refuse(&record, held.want, refusal).or(Ok(())),
+            Err(refusal @ Refused::Final(_)) => self.refuse(&record, held.ack, refusal).or(Ok(())),
             Err(refusal) => match &self.store {
                 Some(store) => self.append_held(store, held),
                 None => Err(refused(refusal.reason())),

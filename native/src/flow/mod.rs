@@ -1,6 +1,6 @@
 //! Composes the other rooms into one way for each record. The only room that knows them all.
 
-pub mod bystander;
+pub mod count_only;
 pub mod endpoint;
 pub mod flush;
 pub mod handle;

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::event::context::Context;
 use crate::event::time::now;
 use crate::event::{Event, EventKind, Reading};
-use crate::flow::intake::{Intake, Terms};
+use crate::flow::intake::{Intake, TakeOptions};
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::open_error::OpenError;
 use crate::kafka::produce::Record;
@@ -21,7 +21,7 @@ use crate::record::fill::{Identity, fill};
 use crate::rules::route::{Routes, matches};
 use crate::rules::rule::{Destination, OnFailure, Produce, Rule};
 use crate::rules::template::Template;
-use crate::spool::store::{Until, Want};
+use crate::spool::store::{Ack, AckAt};
 
 /// A thread's buffers keep up to this much; what a rare large record needed beyond it is given back.
 const KEPT_BUFFERS: usize = 1 << 20;
@@ -135,17 +135,17 @@ pub enum Outcome {
         from: usize,
     },
     /// Nothing was done: this takes longer than a normal scheduler should be held. Ask again on a dirty one.
-    Heavy,
+    TooLong,
 }
 
 /// Who publishes.
 pub enum Publisher<'c> {
     /// Somebody who cannot wait.
-    Hurried,
+    CannotWait,
     /// A client's connection, which can.
-    Patient(&'c dyn Fn() -> Box<dyn Caller>),
+    CanWait(&'c dyn Fn() -> Box<dyn Caller>),
     /// The same, after it was told of room for record `from`, or, where this is its `last` try, not.
-    Again {
+    Retry {
         /// Makes it a caller.
         caller: &'c dyn Fn() -> Box<dyn Caller>,
         /// Its number.
@@ -160,10 +160,10 @@ pub enum Publisher<'c> {
 impl Publisher<'_> {
     /// Its event becomes no record, for this reason, which is counted elsewhere. Whether it `disconnects` is its rules'.
     pub fn turn_away(&self, waiters: &Waiters, reason: DropReason, disconnects: bool) -> Outcome {
-        if let Self::Again { id, .. } = self {
+        if let Self::Retry { id, .. } = self {
             waiters.withdraw(*id);
         }
-        if matches!(self, Self::Hurried) || !disconnects {
+        if matches!(self, Self::CannotWait) || !disconnects {
             return Outcome::Dropped(reason.name().into());
         }
         waiters.count_disconnected();
@@ -172,7 +172,7 @@ impl Publisher<'_> {
 }
 
 /// An event on its way through the rules.
-struct Passage<'c> {
+struct Submission<'c> {
     caller: Option<&'c dyn Fn() -> Box<dyn Caller>>,
     may_block: bool,
     waiter: Option<WaiterId>,
@@ -274,27 +274,27 @@ impl Pipeline {
         let context = Context::new(event, &self.node, now());
         let block = self.settings.produce.block;
         let (caller, waiter, from, may_block) = match *publisher {
-            Publisher::Hurried => (None, None, 0, false),
-            Publisher::Patient(caller) => (Some(caller), None, 0, block),
-            Publisher::Again { caller, id, from, last } => (Some(caller), Some(id), from, block && !last),
+            Publisher::CannotWait => (None, None, 0, false),
+            Publisher::CanWait(caller) => (Some(caller), None, 0, block),
+            Publisher::Retry { caller, id, from, last } => (Some(caller), Some(id), from, block && !last),
         };
         // The rule whose record found no room was counted then.
         let again = waiter.map(|_| from);
         let (bytes, dropped, refused) = (None, None, None);
-        let mut passage = Passage { caller, may_block, waiter, disconnects: false, bytes, dropped, refused };
+        let mut submission = Submission { caller, may_block, waiter, disconnects: false, bytes, dropped, refused };
         let full = with_buffers(|buffers| {
             let matching = self.routes(event.kind).iter().filter(|route| matches(&route.rule, &context));
             for (number, route) in matching.enumerate().skip(from) {
                 if again != Some(number) {
                     route.counters.matched();
                 }
-                if let Some(id) = self.pass(route, &context, buffers, &mut passage) {
+                if let Some(id) = self.pass(route, &context, buffers, &mut submission) {
                     return Some(Outcome::Full { id, timeout: self.settings.produce.timeout, from: number });
                 }
             }
             None
         });
-        full.unwrap_or_else(|| self.outcome(&passage))
+        full.unwrap_or_else(|| self.outcome(&submission))
     }
 
     /// One record of the event. Some(number): there is no room for it, and the caller is to wait.
@@ -303,43 +303,43 @@ impl Pipeline {
         route: &Route,
         context: &Context<'_, '_>,
         buffers: &mut Buffers,
-        passage: &mut Passage<'_>,
+        submission: &mut Submission<'_>,
     ) -> Option<WaiterId> {
         let waiters = &self.shared.waiters;
         let until = match route.produce {
             Produce::Async => None,
-            Produce::Durable => Some(Until::Disk),
-            Produce::Sync => Some(Until::Kafka),
+            Produce::Durable => Some(AckAt::Disk),
+            Produce::Sync => Some(AckAt::Kafka),
         };
-        let mut want: Want = None;
-        if let Some(until) = until.filter(|_| passage.caller.is_some()) {
-            match self.waiter(passage) {
+        let mut ack: Ack = None;
+        if let Some(until) = until.filter(|_| submission.caller.is_some()) {
+            match self.waiter(submission) {
                 Some(id) => {
-                    want = Some((id, until));
-                    passage.disconnects |= route.disconnects;
+                    ack = Some((id, until));
+                    submission.disconnects |= route.disconnects;
                     waiters.expect(id);
                 }
                 // Its client will send it again: once is enough.
                 None if route.disconnects => {
                     self.shared.metrics.dropped(DropReason::WaitersFull);
                     route.counters.dropped();
-                    passage.refused = Some(DropReason::WaitersFull);
+                    submission.refused = Some(DropReason::WaitersFull);
                     return None;
                 }
                 None => {}
             }
         }
-        let terms = Terms { want, durable: route.produce == Produce::Durable, may_block: passage.may_block };
-        let reason = match self.produce(route, context, buffers, terms) {
+        let options = TakeOptions { ack, durable: route.produce == Produce::Durable, may_block: submission.may_block };
+        let reason = match self.produce(route, context, buffers, options) {
             Ok(bytes) => {
-                passage.bytes = Some(passage.bytes.unwrap_or_default() + bytes);
+                submission.bytes = Some(submission.bytes.unwrap_or_default() + bytes);
                 return None;
             }
             Err(reason) => reason,
         };
-        if terms.may_block && reason.is_full() {
-            let blocked = self.waiter(passage);
-            if let (Some(id), Some((waiting, _))) = (blocked, want) {
+        if options.may_block && reason.is_full() {
+            let blocked = self.waiter(submission);
+            if let (Some(id), Some((waiting, _))) = (blocked, ack) {
                 debug_assert_eq!(id, waiting);
                 waiters.settle(id, Ok(()));
             }
@@ -352,43 +352,43 @@ impl Pipeline {
             }
         }
         route.counters.dropped();
-        if let Some((id, _)) = want {
+        if let Some((id, _)) = ack {
             waiters.settle(id, Err(reason.name().into()));
         }
-        passage.dropped = Some(reason);
+        submission.dropped = Some(reason);
         // That a template found nothing is no failure that another try would mend.
-        if route.disconnects && passage.caller.is_some() && reason != DropReason::MissingField {
-            passage.refused = Some(reason);
+        if route.disconnects && submission.caller.is_some() && reason != DropReason::MissingField {
+            submission.refused = Some(reason);
         }
         None
     }
 
     /// The caller's number, given when it is first needed.
-    fn waiter(&self, passage: &mut Passage<'_>) -> Option<WaiterId> {
-        if passage.waiter.is_none()
-            && let Some(caller) = passage.caller
+    fn waiter(&self, submission: &mut Submission<'_>) -> Option<WaiterId> {
+        if submission.waiter.is_none()
+            && let Some(caller) = submission.caller
         {
-            passage.waiter = self.shared.waiters.begin(self.settings.produce.timeout, caller);
+            submission.waiter = self.shared.waiters.begin(self.settings.produce.timeout, caller);
         }
-        passage.waiter
+        submission.waiter
     }
 
-    fn outcome(&self, passage: &Passage<'_>) -> Outcome {
+    fn outcome(&self, submission: &Submission<'_>) -> Outcome {
         let waiters = &self.shared.waiters;
-        if let Some(reason) = passage.refused {
-            if let Some(id) = passage.waiter {
+        if let Some(reason) = submission.refused {
+            if let Some(id) = submission.waiter {
                 waiters.withdraw(id);
             }
             waiters.count_disconnected();
             return Outcome::Refused(reason.name().into());
         }
-        if let Some(id) = passage.waiter {
-            match waiters.seal(id, passage.disconnects) {
+        if let Some(id) = submission.waiter {
+            match waiters.seal(id, submission.disconnects) {
                 None => {
                     let timeout = self.settings.produce.timeout;
-                    return Outcome::Wait { id, timeout, disconnects: passage.disconnects };
+                    return Outcome::Wait { id, timeout, disconnects: submission.disconnects };
                 }
-                Some(Err(refusal)) if passage.disconnects => {
+                Some(Err(refusal)) if submission.disconnects => {
                     waiters.count_disconnected();
                     return Outcome::Refused(refusal);
                 }
@@ -396,7 +396,7 @@ impl Pipeline {
                 Some(Ok(())) => {}
             }
         }
-        match (passage.dropped, passage.bytes) {
+        match (submission.dropped, submission.bytes) {
             (Some(reason), _) => Outcome::Dropped(reason.name().into()),
             (None, Some(bytes)) => Outcome::Queued(bytes),
             (None, None) => Outcome::Ignored,
@@ -451,10 +451,10 @@ impl Pipeline {
         route: &Route,
         context: &Context<'_, '_>,
         buffers: &mut Buffers,
-        terms: Terms,
+        options: TakeOptions,
     ) -> Result<usize, DropReason> {
         let drop = |reason: DropReason| {
-            if !(terms.may_block && reason.is_full()) {
+            if !(options.may_block && reason.is_full()) {
                 self.shared.metrics.dropped(reason);
             }
             reason
@@ -465,7 +465,7 @@ impl Pipeline {
         {
             return Err(drop(DropReason::TooLarge));
         }
-        self.intake.admit(least_size(route, context.event), terms.durable).map_err(drop)?;
+        self.intake.admit(least_size(route, context.event), options.durable).map_err(drop)?;
         buffers.key.clear();
         route.rule.key.render(context, &mut buffers.key).map_err(missing)?;
         if let RouteTopic::Template(template) = &route.topic {
@@ -495,7 +495,7 @@ impl Pipeline {
         };
         let key = Some(buffers.key.as_slice()).filter(|key| !key.is_empty());
         let record = Record { topic, key, value, headers: &headers, timestamp: context.ts };
-        self.intake.take(&record, terms).map(|()| value.map_or(0, <[u8]>::len))
+        self.intake.take(&record, options).map(|()| value.map_or(0, <[u8]>::len))
     }
 }
 

@@ -8,10 +8,10 @@ use emq_kafka_spool::Stats;
 
 use crate::account::shared::Shared;
 use crate::config::Settings;
-use crate::flow::bystander::Bystander;
+use crate::flow::count_only::CountOnly;
 use crate::flow::pipeline::{Pipeline, RuleReport};
 use crate::kafka::statistics::Statistics;
-use crate::spool::store::Room;
+use crate::spool::store::Capacity;
 
 /// What callers enter: exchanged when nobody of those who are inside may see what comes.
 pub struct Gate(pub Arc<Pipeline>);
@@ -22,7 +22,7 @@ pub struct View {
     /// The pipeline.
     pub gate: Arc<ArcSwapOption<Gate>>,
     /// Who counts while there is none because settings are wrong.
-    pub bystander: Arc<ArcSwapOption<Bystander>>,
+    pub count_only: Arc<ArcSwapOption<CountOnly>>,
     /// What outlives it.
     pub shared: Arc<Shared>,
 }
@@ -34,7 +34,7 @@ impl View {
         if let Some(Gate(pipeline)) = self.gate.load().as_deref() {
             return pipeline.rules();
         }
-        self.bystander.load().as_deref().map_or_else(Vec::new, Bystander::rules)
+        self.count_only.load().as_deref().map_or_else(Vec::new, CountOnly::rules)
     }
 
     /// Whether settings are wrong, and nothing is sent to Kafka.
@@ -42,7 +42,7 @@ impl View {
     pub fn is_degraded(&self) -> bool {
         match self.gate.load().as_deref() {
             Some(Gate(pipeline)) => !pipeline.settings().has_servers(),
-            None => self.bystander.load().is_some(),
+            None => self.count_only.load().is_some(),
         }
     }
 
@@ -73,7 +73,7 @@ impl View {
 
     /// How much room the spool has. None where there is none.
     #[must_use]
-    pub fn spool_room(&self) -> Option<Room> {
+    pub fn spool_room(&self) -> Option<Capacity> {
         let gate = self.gate.load();
         gate.as_deref().and_then(|Gate(pipeline)| pipeline.intake().store().map(|store| store.room()))
     }

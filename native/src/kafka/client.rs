@@ -4,13 +4,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::account::in_flight::InFlight;
 use crate::account::returned::Returned;
-use crate::account::rounds::Rounds;
 use crate::account::shared::{Origin, Shared};
 use crate::kafka::dead_letters::DeadLetters;
+use crate::kafka::explain::Explainer;
 use crate::kafka::isolation::Isolation;
 use crate::kafka::key_order::Slot;
-use crate::kafka::log_words::Words;
 use crate::kafka::native_client::NativeClient;
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::open_error::OpenError;
@@ -18,7 +18,7 @@ use crate::kafka::open_topics::OpenTopics;
 use crate::kafka::reports::Queue;
 use crate::kafka::statistics::Latest;
 use crate::kafka::topics::DynamicTopics;
-use crate::metrics::Home;
+use crate::metrics::Location;
 use crate::rules::topic::KafkaTopic;
 use crate::spool::store::Store;
 
@@ -67,9 +67,9 @@ pub struct Client {
     /// Whether a refused batch ends this producer and the order of keys is watched: where it is idempotent.
     pub keeps_order: bool,
     /// What librdkafka's log says, in other words.
-    pub words: Words,
+    pub explainer: Explainer,
     /// Whether the operator wants to see all of librdkafka's log.
-    pub talkative: bool,
+    pub logs_everything: bool,
     /// librdkafka's own numbers.
     pub statistics: Arc<Latest>,
     /// What outlives this producer.
@@ -77,7 +77,7 @@ pub struct Client {
     /// The spool, where there is one.
     pub store: Option<Arc<Store>>,
     /// How many records librdkafka has. Its own `outq_len` has log lines and errors in it.
-    pub in_librdkafka: Rounds,
+    pub in_librdkafka: InFlight,
     /// What librdkafka gave back.
     pub returned: Mutex<Vec<Returned>>,
     /// The largest record that the client sends.
@@ -127,7 +127,7 @@ impl Client {
 
     /// Kafka has refused a batch of this topic, perhaps for a few of its records: the next producer isolates the topic.
     pub fn isolate(&self, topic: &str) {
-        if self.shared.suspects.add(topic) {
+        if self.shared.isolated_topics.add(topic) {
             let text = format!(
                 "Kafka refused a batch of records for the topic {topic}: its records are sent in small batches, one at a time, to \
                  find out which are at fault; the others will arrive"
@@ -135,14 +135,14 @@ impl Client {
             self.shared.notices.push(&format!("isolated {topic}"), text);
         }
         if !self.is_spoiled.swap(true, Ordering::AcqRel) {
-            self.shared.suspects.ring();
+            self.shared.isolated_topics.ring();
         }
     }
 
     /// A topic's records go the usual way again. Called with the isolation's lock held: a record that comes now waits for it, and
     /// finds the topic gone.
     pub fn trust_again(&self, topic: &str) {
-        self.shared.suspects.remove(topic);
+        self.shared.isolated_topics.remove(topic);
         if let Some(topic) = self.topics.get(topic) {
             topic.is_isolated.store(false, Ordering::Release);
         }
@@ -156,10 +156,10 @@ impl Client {
 
     /// Where a record of this origin waits.
     #[must_use]
-    pub const fn home(origin: Origin, cost: usize) -> Home {
+    pub const fn location(origin: Origin, cost: usize) -> Location {
         match origin {
-            Origin::Direct(_) | Origin::DeadLetter(_) => Home::Memory(cost),
-            Origin::Main(_) | Origin::Handover(_) => Home::Spool,
+            Origin::Direct(_) | Origin::DeadLetter(_) => Location::Memory(cost),
+            Origin::Main(_) | Origin::Handover(_) => Location::Spool,
         }
     }
 }

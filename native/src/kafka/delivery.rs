@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::account::rounds::Round;
+use crate::account::in_flight::Epoch;
 use crate::account::shared::Origin;
 use crate::account::waiters::WaiterId;
 use crate::event::time::now;
@@ -131,8 +131,8 @@ fn serve_reports<'e>(
         shared.waiters.settle(waiter, Ok(()));
     }
     // Last: who waits until librdkafka is empty finds everything settled.
-    client.in_librdkafka.leave(Round::Even, settled.even);
-    client.in_librdkafka.leave(Round::Odd, settled.odd);
+    client.in_librdkafka.leave(Epoch::Even, settled.even);
+    client.in_librdkafka.leave(Epoch::Odd, settled.odd);
     let (mut main, mut handover, mut safe) =
         (std::mem::take(&mut settled.main), std::mem::take(&mut settled.handover), std::mem::take(&mut settled.safe));
     main.clear();
@@ -145,9 +145,9 @@ fn serve_reports<'e>(
 impl Settled {
     /// The record leaves `in_librdkafka` when this event is settled.
     fn leave(&mut self, report: Report<'_>) {
-        match report.number().round() {
-            Round::Even => self.even += 1,
-            Round::Odd => self.odd += 1,
+        match report.number().epoch() {
+            Epoch::Even => self.even += 1,
+            Epoch::Odd => self.odd += 1,
         }
     }
 }

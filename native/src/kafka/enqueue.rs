@@ -22,7 +22,7 @@ impl Client {
         let number = Number::new(origin, self.in_librdkafka.enter());
         let result = self.pass_on(record, number);
         if result.is_err() {
-            self.in_librdkafka.leave(number.round(), 1);
+            self.in_librdkafka.leave(number.epoch(), 1);
         }
         result
     }

@@ -35,7 +35,7 @@ impl Client {
         match number.origin() {
             Origin::Main(_) | Origin::Handover(_) => {
                 self.shared.budget.release(1, cost(report.key(), report.value(), &report.headers()));
-                self.in_librdkafka.leave(number.round(), 1);
+                self.in_librdkafka.leave(number.epoch(), 1);
             }
             Origin::Direct(_) | Origin::DeadLetter(_) => self.give_back_waiting(self.waiting(report)),
         }
@@ -53,7 +53,7 @@ impl Client {
             Origin::Main(_) | Origin::Handover(_) => self.shared.budget.release(1, cost),
             Origin::DeadLetter(letter) => self.give_back_letter(letter),
         }
-        self.in_librdkafka.leave(number.round(), 1);
+        self.in_librdkafka.leave(number.epoch(), 1);
     }
 
     /// All that waits behind the first record of its key.

@@ -5,7 +5,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use crate::account::notices::Level;
 use crate::kafka::client::Client;
 use crate::kafka::errors::error_name;
-use crate::kafka::log_words::Said;
+use crate::kafka::explain::Explained;
 
 /// librdkafka's name of the warning that requests were not answered in time.
 const REQUEST_TIMEOUT: &str = "REQTMOUT";
@@ -16,16 +16,16 @@ pub fn line(client: &Client, level: i32, facility: &str, message: &str) {
     if is_of_isolation(facility, message) {
         return;
     }
-    match client.words.of(facility, message) {
-        Said::Words(text) => return client.shared.notices.push(&text, text.clone()),
-        Said::Nothing => return,
-        Said::Unchanged => {}
+    match client.explainer.of(facility, message) {
+        Explained::Instead(text) => return client.shared.notices.push(&text, text.clone()),
+        Explained::Hide => return,
+        Explained::Keep => {}
     }
     let name = usize::try_from(level).ok().and_then(|level| NAMES.get(level)).unwrap_or(&"Debug");
     let text = format!("librdkafka {name} {facility}: {}", without_count(message));
     match level {
         // Read for the sake of those that were told in other words.
-        5.. if !client.talkative => {}
+        5.. if !client.logs_everything => {}
         // Asked for by the operator, who wants to see each.
         5.. => client.shared.notices.push_at(Level::Info, &text, text.clone()),
         // The one sign of a Kafka that is there and silent, as behind a firewall that drops packets.

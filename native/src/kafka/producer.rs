@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use rdkafka::bindings::{rd_kafka_flush, rd_kafka_purge, rd_kafka_resp_err_t};
 
+use crate::account::in_flight::InFlight;
 use crate::account::returned::Returned;
-use crate::account::rounds::Rounds;
 use crate::account::shared::{Origin, Shared};
 use crate::account::waiters::WaiterId;
 use crate::config::Settings;
 use crate::kafka::client::Client;
 use crate::kafka::dead_letters::DeadLetters;
+use crate::kafka::explain::Explainer;
 use crate::kafka::isolation::Isolation;
-use crate::kafka::log_words::Words;
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::open_error::OpenError;
 use crate::kafka::open_topics::OpenTopics;
@@ -61,8 +61,9 @@ impl Producer {
         let config = settings.client_config();
         let max_message_bytes = config.create_native_config()?.get("message.max.bytes")?.parse().unwrap_or(usize::MAX);
         let native = native_client::open(&config)?;
-        let suspects = shared.suspects.names();
-        let isolation = if suspects.is_empty() { None } else { Some(Isolation::open(settings, suspects)?) };
+        let isolated_topics = shared.isolated_topics.names();
+        let isolation =
+            if isolated_topics.is_empty() { None } else { Some(Isolation::open(settings, isolated_topics)?) };
         let topics = OpenTopics::default();
         let open = |topic: &KafkaTopic| topics.open(&native, isolation.as_ref(), topic).map_err(OpenError::TopicHandle);
         let topic = open(&KafkaTopic::new(&settings.topic)?)?;
@@ -81,12 +82,12 @@ impl Producer {
             isolation,
             native,
             keeps_order: settings.keeps_order(),
-            words: Words::new(settings),
-            talkative: settings.wants_log(),
+            explainer: Explainer::new(settings),
+            logs_everything: settings.wants_log(),
             statistics: Arc::default(),
             shared,
             store,
-            in_librdkafka: Rounds::default(),
+            in_librdkafka: InFlight::default(),
             returned: Mutex::default(),
             max_message_bytes,
             is_spoiled: AtomicBool::new(false),

@@ -14,7 +14,7 @@ use crate::kafka::errors::error_name;
 use crate::kafka::key_order::Waiting;
 use crate::kafka::produce::{Record, Refused, cost};
 use crate::kafka::verdict::Verdict;
-use crate::metrics::{DropReason, Home, OTHER};
+use crate::metrics::{DropReason, Location, OTHER};
 use crate::record::stored::Stored;
 
 /// What headers and key of a copy may take beside a value that is cut to the client's `message.max.bytes`.
@@ -45,7 +45,7 @@ impl Client {
             },
         }
         // Last: who waits until librdkafka is empty finds everything settled.
-        self.in_librdkafka.leave(record.number.round(), 1);
+        self.in_librdkafka.leave(record.number.epoch(), 1);
     }
 
     /// A record that has its room in the budget, and is counted, will never be in its topic: copies it to the dead letter topic,
@@ -122,13 +122,13 @@ impl Client {
         waiter: Option<WaiterId>,
         copied: bool,
     ) {
-        let home: Home = Self::home(origin, cost);
+        let location: Location = Self::location(origin, cost);
         match verdict {
             Verdict::Failed(error) => {
-                self.shared.metrics.failed(error, home);
+                self.shared.metrics.failed(error, location);
                 self.shared.metrics.topics.failed(topic);
             }
-            Verdict::Dropped(reason) => self.shared.metrics.dropped_from(*reason, home),
+            Verdict::Dropped(reason) => self.shared.metrics.dropped_from(*reason, location),
         }
         self.shared.budget.release(1, cost);
         if let Some(store) = &self.store {

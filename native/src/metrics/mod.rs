@@ -26,7 +26,7 @@ pub use unseen::Unseen;
 
 /// Where a record waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Home {
+pub enum Location {
     /// In memory, where it takes so many bytes.
     Memory(usize),
     /// In the spool.
@@ -104,35 +104,35 @@ impl Metrics {
     pub fn queued(&self, bytes: usize) {
         let mut counters = self.shard();
         counters.accepted += 1;
-        enter(&mut counters, Home::Memory(bytes));
+        enter(&mut counters, Location::Memory(bytes));
     }
 
     /// A record enters the spool.
     pub fn spooled(&self) {
         let mut counters = self.shard();
         counters.accepted += 1;
-        enter(&mut counters, Home::Spool);
+        enter(&mut counters, Location::Spool);
     }
 
     /// A record of the memory queue has moved to the spool.
     pub fn spilled(&self, bytes: usize) {
         let mut counters = self.shard();
-        leave(&mut counters, Home::Memory(bytes), 1);
-        enter(&mut counters, Home::Spool);
+        leave(&mut counters, Location::Memory(bytes), 1);
+        enter(&mut counters, Location::Spool);
     }
 
     /// Kafka has acknowledged `queued` records of the memory queue, of `bytes` together, and `spooled` ones of the spool.
     pub fn success(&self, queued: u64, bytes: usize, spooled: u64) {
         let mut counters = self.shard();
-        leave(&mut counters, Home::Memory(bytes), signed_count(queued));
-        leave(&mut counters, Home::Spool, signed_count(spooled));
+        leave(&mut counters, Location::Memory(bytes), signed_count(queued));
+        leave(&mut counters, Location::Spool, signed_count(spooled));
         counters.success += queued + spooled;
     }
 
     /// Kafka has refused a record for good with the error named `error`.
-    pub fn failed(&self, error: &str, home: Home) {
+    pub fn failed(&self, error: &str, location: Location) {
         let mut counters = self.shard();
-        leave(&mut counters, home, 1);
+        leave(&mut counters, location, 1);
         match counters.failed.get_mut(error) {
             Some(count) => *count += 1,
             None => {
@@ -142,9 +142,9 @@ impl Metrics {
     }
 
     /// A record that was taken in was given up.
-    pub fn dropped_from(&self, reason: DropReason, home: Home) {
+    pub fn dropped_from(&self, reason: DropReason, location: Location) {
         let mut counters = self.shard();
-        leave(&mut counters, home, 1);
+        leave(&mut counters, location, 1);
         *counters.dropped.entry(reason).or_default() += 1;
     }
 
@@ -158,7 +158,7 @@ impl Metrics {
     /// The spool has lost `records`.
     pub fn spool_lost(&self, records: u64, reason: DropReason) {
         let mut counters = self.shard();
-        leave(&mut counters, Home::Spool, signed_count(records));
+        leave(&mut counters, Location::Spool, signed_count(records));
         *counters.dropped.entry(reason).or_default() += records;
     }
 
@@ -231,24 +231,24 @@ impl Metrics {
     }
 }
 
-fn enter(counters: &mut Snapshot, home: Home) {
-    match home {
-        Home::Memory(bytes) => {
+fn enter(counters: &mut Snapshot, location: Location) {
+    match location {
+        Location::Memory(bytes) => {
             counters.queued += 1;
             counters.queued_bytes += signed(bytes);
         }
-        Home::Spool => counters.spooled += 1,
+        Location::Spool => counters.spooled += 1,
     }
 }
 
 /// `records` leave; of the memory queue, with so many bytes together.
-fn leave(counters: &mut Snapshot, home: Home, records: i64) {
-    match home {
-        Home::Memory(bytes) => {
+fn leave(counters: &mut Snapshot, location: Location, records: i64) {
+    match location {
+        Location::Memory(bytes) => {
             counters.queued -= records;
             counters.queued_bytes -= signed(bytes);
         }
-        Home::Spool => counters.spooled -= records,
+        Location::Spool => counters.spooled -= records,
     }
 }
 

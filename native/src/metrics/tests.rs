@@ -18,9 +18,9 @@ fn each_outcome_is_counted_once() {
     metrics.spooled();
     metrics.spilled(10);
     metrics.success(1, 10, 1);
-    metrics.failed("MSG_SIZE_TOO_LARGE", Home::Memory(10));
-    metrics.dropped_from(DropReason::Purged, Home::Memory(10));
-    metrics.dropped_from(DropReason::TooLarge, Home::Spool);
+    metrics.failed("MSG_SIZE_TOO_LARGE", Location::Memory(10));
+    metrics.dropped_from(DropReason::Purged, Location::Memory(10));
+    metrics.dropped_from(DropReason::TooLarge, Location::Spool);
     metrics.dropped(DropReason::BadEvent);
     let snapshot = metrics.snapshot();
     assert_adds_up(&snapshot);

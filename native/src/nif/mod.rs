@@ -81,13 +81,13 @@ fn cancel(id: WaiterId) -> Atom {
 fn submit<'a>(env: Env<'a>, event: Term<'a>, wait: Atom, dirty: bool) -> Outcome {
     let caller = || Box::new(Process(env.pid())) as Box<dyn Caller>;
     match decode_events(event, dirty) {
-        Some(Events::Long) => Outcome::Heavy,
-        Some(Events::One(event)) if wait == atoms::wait() => HANDLE.submit(&event, &Publisher::Patient(&caller), dirty),
-        Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Hurried, dirty),
+        Some(Events::Long) => Outcome::TooLong,
+        Some(Events::One(event)) if wait == atoms::wait() => HANDLE.submit(&event, &Publisher::CanWait(&caller), dirty),
+        Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::CannotWait, dirty),
         // Each has the same client's name in it, and no payload.
-        Some(Events::Many(events)) if !dirty && cost(&events) > LIGHT_BYTES => Outcome::Heavy,
+        Some(Events::Many(events)) if !dirty && cost(&events) > LIGHT_BYTES => Outcome::TooLong,
         Some(Events::Many(events)) => events.iter().fold(Outcome::Ignored, |sum, event| {
-            match (sum, HANDLE.submit(event, &Publisher::Hurried, true)) {
+            match (sum, HANDLE.submit(event, &Publisher::CannotWait, true)) {
                 (Outcome::Queued(before), Outcome::Queued(bytes)) => Outcome::Queued(before + bytes),
                 (Outcome::Dropped(reason), _) => Outcome::Dropped(reason),
                 (_, outcome) => outcome,
@@ -101,7 +101,7 @@ fn submit_again<'a>(env: Env<'a>, event: Term<'a>, id: WaiterId, from: usize, la
     let caller = || Box::new(Process(env.pid())) as Box<dyn Caller>;
     HANDLE.unblock(id);
     match decode_events(event, true) {
-        Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Again { caller: &caller, id, from, last }, true),
+        Some(Events::One(event)) => HANDLE.submit(&event, &Publisher::Retry { caller: &caller, id, from, last }, true),
         Some(Events::Many(_) | Events::Long) | None => {
             HANDLE.shared().waiters.withdraw(id);
             HANDLE.bad_event()
@@ -154,7 +154,7 @@ fn outcome_term(env: Env<'_>, outcome: Outcome) -> Term<'_> {
     match outcome {
         Outcome::Queued(_) => atoms::ok().encode(env),
         Outcome::Ignored => atoms::ignored().encode(env),
-        Outcome::Heavy => atoms::heavy().encode(env),
+        Outcome::TooLong => atoms::heavy().encode(env),
         Outcome::Dropped(reason) => (atoms::error(), refusal_term(env, &reason)).encode(env),
         Outcome::Refused(reason) => (atoms::refused(), refusal_term(env, &reason)).encode(env),
         Outcome::Wait { id, timeout, disconnects } => {
@@ -193,7 +193,7 @@ fn open<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifRe
 /// Has the process told, by `{emq_plugin_kafka, spoiled}`, when the producer is to be exchanged by `reopen` at once. The message
 /// comes from a thread of ours: sending fails on one of the VM's.
 fn ring_for(owner: LocalPid) {
-    HANDLE.shared().suspects.on_change(move || {
+    HANDLE.shared().isolated_topics.on_change(move || {
         OwnedEnv::new().send_and_clear(&owner, |_| (atoms::emq_plugin_kafka(), atoms::spoiled())).ok();
     });
 }

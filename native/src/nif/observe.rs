@@ -43,11 +43,11 @@ struct TopicCountsMap {
 #[rustler::nif]
 fn topics() -> Vec<TopicCountsMap> {
     let counts = HANDLE.metrics().topics.counts();
-    let suspects = HANDLE.shared().suspects.names();
+    let isolated_topics = HANDLE.shared().isolated_topics.names();
     counts
         .into_iter()
         .map(|(name, counts)| TopicCountsMap {
-            isolated: suspects.contains(&name),
+            isolated: isolated_topics.contains(&name),
             name,
             success: counts.success,
             failed: counts.failed,

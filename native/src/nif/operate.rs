@@ -11,7 +11,7 @@ use super::{HANDLE, apart, parse_settings};
 use crate::flow::flush::FlushError;
 use crate::nif::atoms;
 use crate::probe::{self, Delivered, Problem};
-use crate::spool::store::Room;
+use crate::spool::store::Capacity;
 
 /// Sends one record by a client of its own: `{ok, Report}`, whatever the report says, or `{error, [Problem]}` for settings that
 /// cannot be used. An empty topic is the configured one.
@@ -46,14 +46,14 @@ fn flush(env: Env<'_>, timeout_ms: u64) -> Term<'_> {
 }
 
 #[derive(NifMap)]
-struct RoomMap {
+struct CapacityMap {
     dir: String,
     occupied: u64,
     limit: u64,
 }
 
-impl From<Room> for RoomMap {
-    fn from(room: Room) -> Self {
+impl From<Capacity> for CapacityMap {
+    fn from(room: Capacity) -> Self {
         Self { dir: room.dir.display().to_string(), occupied: room.occupied, limit: room.limit }
     }
 }
@@ -150,7 +150,7 @@ fn about(env: Env<'_>) -> NifResult<Term<'_>> {
             (atoms::modes(), Term::map_from_pairs(env, &Vec::from_iter(&modes))?),
             (atoms::linger_ms(), linger.encode(env)),
             (atoms::disconnects(), HANDLE.disconnects().encode(env)),
-            (atoms::spool_room(), HANDLE.view().spool_room().map(RoomMap::from).encode(env)),
+            (atoms::spool_room(), HANDLE.view().spool_room().map(CapacityMap::from).encode(env)),
         ],
     )
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Broker, MARK};
 use crate::config::Settings;
-use crate::kafka::log_words::{Said, Words};
+use crate::kafka::explain::{Explained, Explainer};
 use crate::kafka::native_client::{self, NativeClient};
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::produce::{Record, hand_over};
@@ -34,7 +34,7 @@ pub struct Client {
     topic: TopicHandle,
     queue: Queue,
     native: NativeClient,
-    words: Words,
+    explainer: Explainer,
     /// What it has told so far.
     pub seen: Seen,
 }
@@ -99,7 +99,13 @@ impl Client {
         let native = native_client::open(&config)?;
         // A client without a topic connects to nobody.
         let topic = TopicHandle::new(&native, topic).map_err(KafkaError::MetadataFetch)?;
-        Ok(Self { topic, queue: Queue::of(&native), native, words: Words::new(settings), seen: Seen::default() })
+        Ok(Self {
+            topic,
+            queue: Queue::of(&native),
+            native,
+            explainer: Explainer::new(settings),
+            seen: Seen::default(),
+        })
     }
 
     /// Hands the record over.
@@ -146,8 +152,8 @@ impl Client {
 
     /// A line of librdkafka's log, in other words where there are some.
     fn log(&mut self, level: i32, facility: &str, line: &str) {
-        match self.words.of(facility, line) {
-            Said::Words(text) => {
+        match self.explainer.of(facility, line) {
+            Explained::Instead(text) => {
                 self.seen.hear(&text);
                 // What librdkafka logs as information is no error to it.
                 if level > SYSLOG_WARNING {
@@ -156,19 +162,19 @@ impl Client {
                 }
                 self.seen.explained = Some(text);
             }
-            Said::Nothing => {}
-            Said::Unchanged if level > SYSLOG_WARNING => {}
-            Said::Unchanged => self.seen.hear(&format!("{facility}: {line}")),
+            Explained::Hide => {}
+            Explained::Keep if level > SYSLOG_WARNING => {}
+            Explained::Keep => self.seen.hear(&format!("{facility}: {line}")),
         }
     }
 
     /// An error, which has the text of its line in the log.
     fn error(&mut self, code: RDKafkaErrorCode, text: &str) {
         let code = layer(code, text);
-        let text = match self.words.of("FAIL", text) {
-            Said::Words(text) => text,
-            Said::Nothing => self.seen.explained.clone().unwrap_or_else(|| text.to_owned()),
-            Said::Unchanged => text.to_owned(),
+        let text = match self.explainer.of("FAIL", text) {
+            Explained::Instead(text) => text,
+            Explained::Hide => self.seen.explained.clone().unwrap_or_else(|| text.to_owned()),
+            Explained::Keep => text.to_owned(),
         };
         self.seen.errors.push((code, text));
     }

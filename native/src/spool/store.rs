@@ -18,7 +18,7 @@ use crate::account::shared::{Origin, Shared};
 use crate::account::waiters::WaiterId;
 use crate::config::names::Key;
 use crate::config::{Settings, SpoolSettings};
-use crate::metrics::{DropReason, Home};
+use crate::metrics::{DropReason, Location};
 
 /// Orders of records count from zero in each life of the VM; above them stands the number of the life.
 const LIFE_SHIFT: u32 = 44;
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
+pub enum AckAt {
     /// The record is on disk.
     Disk,
     /// Kafka has acknowledged the record.
@@ -39,11 +39,11 @@ pub enum Until {
 }
 
 /// Who waits for a record, if anybody, and for what.
-pub type Want = Option<(WaiterId, Until)>;
+pub type Ack = Option<(WaiterId, AckAt)>;
 
 /// Where the spool is and how much new records may take there, in whole segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// The directory, as it is configured.
     pub dir: PathBuf,
     /// Bytes of segments with records.
@@ -53,7 +53,7 @@ pub struct Room {
 }
 
 /// What was in the spool at some time: the last record of each log.
-pub struct Mark {
+pub struct Watermark {
     main: u64,
     handover: Option<(Weak<Spool>, u64)>,
 }
@@ -140,8 +140,8 @@ impl Store {
 
     /// What is in it now.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark {
+    pub fn watermark(&self) -> Watermark {
+        Watermark {
             main: self.main.last(),
             handover: self.handover_log().as_ref().map(|log| (Arc::downgrade(log), log.last())),
         }
@@ -149,10 +149,10 @@ impl Store {
 
     /// How many of the records of that time may still be there.
     #[must_use]
-    pub fn left(&self, mark: &Mark) -> u64 {
+    pub fn left(&self, watermark: &Watermark) -> u64 {
         // A log that is gone was empty.
-        let handover = mark.handover.as_ref().and_then(|(log, last)| log.upgrade().map(|log| log.left(*last)));
-        self.main.left(mark.main) + handover.unwrap_or(0)
+        let handover = watermark.handover.as_ref().and_then(|(log, last)| log.upgrade().map(|log| log.left(*last)));
+        self.main.left(watermark.main) + handover.unwrap_or(0)
     }
 
     /// Whether the main log takes a record.
@@ -176,8 +176,8 @@ impl Store {
     /// # Errors
     ///
     /// The reason to drop it for.
-    pub fn append(&self, head: &[u8], value: &[u8], want: Want, count: impl FnOnce()) -> Result<(), DropReason> {
-        self.append_to_main(head, value, want, count).map_err(drop_reason)
+    pub fn append(&self, head: &[u8], value: &[u8], ack: Ack, count: impl FnOnce()) -> Result<(), DropReason> {
+        self.append_to_main(head, value, ack, count).map_err(drop_reason)
     }
 
     /// Appends a record that was in memory, of this cost there. Waits for a disk that does not keep up.
@@ -185,19 +185,19 @@ impl Store {
     /// # Errors
     ///
     /// The reason to drop it for.
-    pub fn append_returned_bytes(&self, stored: &[u8], want: Want, cost: usize) -> Result<(), DropReason> {
-        let append = || self.append_to_main(stored, &[], want, || self.shared.metrics.spilled(cost));
+    pub fn append_returned_bytes(&self, stored: &[u8], ack: Ack, cost: usize) -> Result<(), DropReason> {
+        let append = || self.append_to_main(stored, &[], ack, || self.shared.metrics.spilled(cost));
         patiently(&self.main, append).map_err(drop_reason)
     }
 
-    fn append_to_main(&self, head: &[u8], value: &[u8], want: Want, count: impl FnOnce()) -> Result<(), AppendError> {
-        let token = match want {
+    fn append_to_main(&self, head: &[u8], value: &[u8], ack: Ack, count: impl FnOnce()) -> Result<(), AppendError> {
+        let token = match ack {
             None => 0,
-            Some((waiter, Until::Disk)) => waiter,
-            Some((waiter, Until::Kafka)) => waiter | WAITS_FOR_KAFKA,
+            Some((waiter, AckAt::Disk)) => waiter,
+            Some((waiter, AckAt::Kafka)) => waiter | WAITS_FOR_KAFKA,
         };
         let appended = self.main.append_then(&[head, value], token, |sequence| {
-            if let Some((waiter, Until::Kafka)) = want {
+            if let Some((waiter, AckAt::Kafka)) = ack {
                 self.shared.tickets.insert(Origin::Main(sequence).pack(), waiter);
             }
             count();
@@ -252,11 +252,11 @@ impl Store {
 
     /// Whether the main log took it. Settled either way.
     fn append_returned(&self, record: &Returned) -> bool {
-        let want = record.waiter.map(|waiter| (waiter, Until::Kafka));
+        let ack = record.waiter.map(|waiter| (waiter, AckAt::Kafka));
         self.shared.budget.release(1, record.cost);
-        let result = self.append_returned_bytes(&record.stored, want, record.cost);
+        let result = self.append_returned_bytes(&record.stored, ack, record.cost);
         if let Err(reason) = result {
-            self.shared.metrics.dropped_from(reason, Home::Memory(record.cost));
+            self.shared.metrics.dropped_from(reason, Location::Memory(record.cost));
             if let Some(waiter) = record.waiter {
                 self.shared.waiters.settle(waiter, Err(reason.name().into()));
             }
@@ -319,9 +319,9 @@ impl Store {
 
     /// What new records take of what they may: a part of `spool.max_size` is set aside for what a stop hands over.
     #[must_use]
-    pub fn room(&self) -> Room {
+    pub fn room(&self) -> Capacity {
         let (occupied, limit) = self.main.occupied();
-        Room { dir: self.settings.dir.clone(), occupied, limit }
+        Capacity { dir: self.settings.dir.clone(), occupied, limit }
     }
 
     /// Writes everything to disk and lets go of the directory.

@@ -50,7 +50,7 @@ pub fn publish<'a>(client_id: &'a [u8], payload: &'a [u8]) -> Event<'a> {
 
 /// As an event that nobody waits for.
 pub fn submit(handle: &Handle, event: &Event<'_>) -> Outcome {
-    handle.submit(event, &Publisher::Hurried, true)
+    handle.submit(event, &Publisher::CannotWait, true)
 }
 
 /// A client's records, each of which is taken: the payloads are the numbers.
@@ -222,14 +222,14 @@ impl Mailbox {
     /// As a client's `QoS` 1 message.
     pub fn submit(&self, handle: &Handle, event: &Event<'_>) -> Outcome {
         let caller = || Box::new(self.clone()) as Box<dyn Caller>;
-        handle.submit(event, &Publisher::Patient(&caller), true)
+        handle.submit(event, &Publisher::CanWait(&caller), true)
     }
 
     /// Once more, after it was told of room.
     pub fn submit_again(&self, handle: &Handle, event: &Event<'_>, id: u64, from: usize, last: bool) -> Outcome {
         let caller = || Box::new(self.clone()) as Box<dyn Caller>;
         handle.unblock(id);
-        handle.submit(event, &Publisher::Again { caller: &caller, id, from, last }, true)
+        handle.submit(event, &Publisher::Retry { caller: &caller, id, from, last }, true)
     }
 }
 

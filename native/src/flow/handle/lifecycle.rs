@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Handle, Lifecycle, Open};
 use crate::config::names::Key;
 use crate::config::{ListenAddress, Partial, Settings, SpoolMode};
-use crate::flow::bystander::Bystander;
+use crate::flow::count_only::CountOnly;
 use crate::flow::intake::Intake;
 use crate::flow::open_error::OpenError;
 use crate::flow::pipeline::Pipeline;
@@ -18,7 +18,7 @@ use crate::flow::replay::Replay;
 use crate::flow::view::Gate;
 use crate::kafka::open_error::OpenError as NoProducer;
 use crate::kafka::producer::Producer;
-use crate::metrics::{DropReason, Home};
+use crate::metrics::{DropReason, Location};
 use crate::spool::store::Store;
 
 /// How long a change waits for calls that still use the old pipeline. Each takes microseconds.
@@ -98,7 +98,7 @@ impl Handle {
                 open.pipeline.intake().release(Vec::new());
                 self.disconnects.store(open.pipeline.disconnects(), Ordering::Release);
                 self.gate.store(Some(Arc::new(Gate(Arc::clone(&open.pipeline)))));
-                self.bystander.store(None);
+                self.count_only.store(None);
                 open.pipeline.forget_other_rules();
                 self.listen(open.pipeline.settings().metrics_listener.as_ref());
                 lifecycle.open = Some(open);
@@ -136,9 +136,9 @@ impl Handle {
         } else {
             None
         };
-        let bystander = Bystander::new(wanted, node, Arc::clone(&self.shared));
-        self.disconnects.store(bystander.disconnects(), Ordering::Release);
-        self.bystander.store(Some(Arc::new(bystander)));
+        let count_only = CountOnly::new(wanted, node, Arc::clone(&self.shared));
+        self.disconnects.store(count_only.disconnects(), Ordering::Release);
+        self.count_only.store(Some(Arc::new(count_only)));
         self.listen(listener.as_ref());
         Degraded::Counting(why)
     }
@@ -185,7 +185,7 @@ impl Handle {
     /// Waits: never call it on a normal scheduler.
     pub fn close(&self, timeout: Duration) -> Option<Closed> {
         let mut lifecycle = self.lifecycle();
-        if self.bystander.swap(None).is_some() {
+        if self.count_only.swap(None).is_some() {
             self.listen(None);
         }
         let mut open = lifecycle.open.take()?;
@@ -230,7 +230,7 @@ impl Handle {
             returned.extend(intake.take_held());
             for record in &returned {
                 self.shared.budget.release(1, record.cost);
-                self.shared.metrics.dropped_from(DropReason::Purged, Home::Memory(record.cost));
+                self.shared.metrics.dropped_from(DropReason::Purged, Location::Memory(record.cost));
                 if let Some(waiter) = record.waiter {
                     self.shared.waiters.settle(waiter, Err(DropReason::Purged.name().into()));
                 }
@@ -253,8 +253,8 @@ impl Handle {
     /// Why nothing was changed.
     pub fn reload(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {
         // The topics may be correct now.
-        let suspects = self.shared.suspects.take();
-        self.exchange_open(settings, node).inspect_err(|_| self.shared.suspects.extend(suspects))
+        let isolated_topics = self.shared.isolated_topics.take();
+        self.exchange_open(settings, node).inspect_err(|_| self.shared.isolated_topics.extend(isolated_topics))
     }
 
     fn exchange_open(&self, settings: Settings, node: &str) -> Result<(), ReloadError> {

@@ -7,12 +7,12 @@ type Bell = Box<dyn Fn() + Send>;
 
 /// The topics, and who replaces the producer.
 #[derive(Default)]
-pub struct Suspects {
+pub struct IsolatedTopics {
     topics: Mutex<BTreeSet<String>>,
     bell: Mutex<Option<Bell>>,
 }
 
-impl Suspects {
+impl IsolatedTopics {
     /// Adds a topic. False: it is there already.
     pub fn add(&self, topic: &str) -> bool {
         self.topics().insert(topic.to_owned())

@@ -40,24 +40,24 @@ const PROTOCOL: &str = "security.protocol";
 
 /// What becomes of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum Explained {
     /// In other words, which are the same for the same trouble of the same broker.
-    Words(String),
+    Instead(String),
     /// Another line says the same, better.
-    Nothing,
+    Hide,
     /// As librdkafka has it.
-    Unchanged,
+    Keep,
 }
 
 /// What is needed to tell what went wrong.
 #[derive(Debug, Clone, Default)]
-pub struct Words {
+pub struct Explainer {
     mechanism: String,
     user: String,
     logs_in: bool,
 }
 
-impl Words {
+impl Explainer {
     /// For the brokers that these settings lead to.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
@@ -71,24 +71,24 @@ impl Words {
 
     /// What a line of librdkafka's log says.
     #[must_use]
-    pub fn of(&self, facility: &str, line: &str) -> Said {
+    pub fn of(&self, facility: &str, line: &str) -> Explained {
         let Line { broker, text, after } = Line::parse(line);
-        let said = |words: String| Said::Words(format!("Kafka broker {broker}: {words}"));
+        let said = |words: String| Explained::Instead(format!("Kafka broker {broker}: {words}"));
         match facility {
             "SSLCERTVRFY" => match text.split_once("verification callback failed: ") {
                 Some((_, words)) if !words.is_empty() => said(words.to_owned()),
-                _ => Said::Unchanged,
+                _ => Explained::Keep,
             },
             "SSL" if text.starts_with("No matching issuer found") => said(not_shown()),
             "FAIL" => self.failure(text, after, said),
-            _ => Said::Unchanged,
+            _ => Explained::Keep,
         }
     }
 
-    fn failure(&self, text: &str, after: After<'_>, said: impl Fn(String) -> Said) -> Said {
+    fn failure(&self, text: &str, after: After<'_>, said: impl Fn(String) -> Explained) -> Explained {
         if text.contains("certificate verify failed") {
             // `SSLCERTVRFY` came before it.
-            return Said::Nothing;
+            return Explained::Hide;
         }
         if let Some(reason) = text.strip_prefix("SASL authentication error: ") {
             return said(self.refused(reason));
@@ -107,7 +107,7 @@ impl Words {
             "SSL_HANDSHAKE" if plaintext || closed => said(no_tls()),
             "APIVERSION_QUERY" if closed => said(tls_or_proxy()),
             "UP" if closed && after.is_at_once() && !self.logs_in => said(wants_login()),
-            _ => Said::Unchanged,
+            _ => Explained::Keep,
         }
     }
 
@@ -206,14 +206,14 @@ fn is_broker(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(facility: &str, line: &str) -> Said {
+    fn of(facility: &str, line: &str) -> Explained {
         let settings = [
             ("security_protocol", "sasl_plaintext"),
             ("sasl_mechanism", "PLAIN"),
             ("sasl_username", "writer"),
             ("sasl_password", "canary"),
         ];
-        Words::new(&Settings::parse(settings).expect("valid")).of(facility, line)
+        Explainer::new(&Settings::parse(settings).expect("valid")).of(facility, line)
     }
 
     /// The lines as librdkafka 2.12.1 wrote them beside Kafka 4.3.1.
@@ -256,7 +256,7 @@ mod tests {
                 "Kafka broker h:1: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
             ),
         ] {
-            let expected = Said::Words(words.to_owned());
+            let expected = Explained::Instead(words.to_owned());
             assert_eq!(of(facility, line), expected, "{line}");
         }
     }
@@ -268,16 +268,18 @@ mod tests {
                 "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after {ms}ms in state UP)"
             )
         };
-        let plain = Words::new(&Settings::default());
-        assert!(matches!(plain.of("FAIL", &line(4)), Said::Words(text) if text.contains("does it want a login")));
-        assert_eq!(plain.of("FAIL", &line(600_000)), Said::Unchanged);
-        assert_eq!(of("FAIL", &line(4)), Said::Unchanged);
+        let plain = Explainer::new(&Settings::default());
+        assert!(
+            matches!(plain.of("FAIL", &line(4)), Explained::Instead(text) if text.contains("does it want a login"))
+        );
+        assert_eq!(plain.of("FAIL", &line(600_000)), Explained::Keep);
+        assert_eq!(of("FAIL", &line(4)), Explained::Keep);
     }
 
     #[test]
     fn the_certificate_is_told_once_and_other_lines_stay() {
         let failed = "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified (after 25ms in state SSL_HANDSHAKE)";
-        assert_eq!(of("FAIL", failed), Said::Nothing);
+        assert_eq!(of("FAIL", failed), Explained::Hide);
         for (facility, line) in [
             (
                 "FAIL",
@@ -291,7 +293,7 @@ mod tests {
             ("FAIL", ""),
             ("FAIL", "[thrd:"),
         ] {
-            assert_eq!(of(facility, line), Said::Unchanged, "{line}");
+            assert_eq!(of(facility, line), Explained::Keep, "{line}");
         }
     }
 }

@@ -13,13 +13,13 @@ use crate::metrics::{DropReason, RuleCounters};
 use crate::rules::route::matches;
 
 /// The rules that cannot be followed.
-pub struct Bystander {
+pub struct CountOnly {
     rules: Vec<(Wanted, Arc<RuleCounters>)>,
     node: String,
     shared: Arc<Shared>,
 }
 
-impl Bystander {
+impl CountOnly {
     /// For the node named `node`.
     #[must_use]
     pub fn new(wanted: Vec<Wanted>, node: &str, shared: Arc<Shared>) -> Self {
