@@ -23,7 +23,7 @@ use common::{TOPIC, open, publish, rules};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use emq_plugin_kafka_nif::event::Event;
 use emq_plugin_kafka_nif::flow::handle::Handle;
-use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use emq_plugin_kafka_nif::rules::payload_path::{Step, find};
 
 /// So many records are queued at most.

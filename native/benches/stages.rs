@@ -32,7 +32,7 @@ use emq_kafka_spool::{Batch, Config, Events, Reader, Spool};
 use emq_plugin_kafka_nif::event::context::Context;
 use emq_plugin_kafka_nif::event::json::write_string;
 use emq_plugin_kafka_nif::flow::handle::Handle;
-use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use emq_plugin_kafka_nif::record::encode::{Encoder, PayloadEncoding};
 
 /// What a device sends, a quote in every four bytes. The records of `make bench` are made of it, too.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message as Published};
 use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
-use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};

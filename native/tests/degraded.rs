@@ -11,7 +11,7 @@ use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::EventKind;
 use emq_plugin_kafka_nif::flow::handle::{Degraded, Handle, Status};
-use emq_plugin_kafka_nif::flow::pipeline::Outcome;
+use emq_plugin_kafka_nif::flow::outcome::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
 
 fn spool(dir: &TempDir) -> Vec<(&str, &str)> {

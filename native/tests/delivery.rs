@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::{assert_adds_up, cluster, consume, dropped, nobody, publish, settings, wait_for};
 use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
-use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use emq_plugin_kafka_nif::metrics::DropReason;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 

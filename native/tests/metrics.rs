@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Mailbox, cluster, dropped, nobody, publish, publish_to, settings, submit, wait_for};
 use emq_plugin_kafka_nif::event::EventKind;
 use emq_plugin_kafka_nif::flow::handle::Handle;
-use emq_plugin_kafka_nif::flow::pipeline::Outcome;
+use emq_plugin_kafka_nif::flow::outcome::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 

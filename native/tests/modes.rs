@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{Mailbox, TempDir, assert_adds_up, cluster, dropped, nobody, publish, settings, submit, wait_for};
 use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::flow::handle::Handle;
-use emq_plugin_kafka_nif::flow::pipeline::Outcome;
+use emq_plugin_kafka_nif::flow::outcome::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 

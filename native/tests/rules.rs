@@ -9,7 +9,7 @@ use common::{Cluster, TOPIC, assert_adds_up, cluster, consume, consume_from, dro
 use emq_plugin_kafka_nif::event::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::event::{Connection, Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::flow::handle::Handle;
-use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use serde_json::json;
 

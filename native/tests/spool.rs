@@ -13,7 +13,7 @@ use common::{
 };
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::flow::handle::{Handle, Status};
-use emq_plugin_kafka_nif::flow::pipeline::Outcome;
+use emq_plugin_kafka_nif::flow::outcome::Outcome;
 use emq_plugin_kafka_nif::metrics::DropReason;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 

@@ -8,7 +8,8 @@ use crate::config::Wanted;
 use crate::event::context::Context;
 use crate::event::time::now;
 use crate::event::{Event, EventKind};
-use crate::flow::pipeline::{Outcome, Publisher, RuleReport};
+use crate::flow::outcome::{Outcome, Publisher};
+use crate::flow::routes::RuleReport;
 use crate::metrics::{DropReason, RuleCounters};
 use crate::rules::route::matches;
 

@@ -9,17 +9,19 @@
 //! One client's events come from one process, one after the other; so its records stay in their order on each of these ways.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::account::ack::Ack;
 use crate::account::returned::Returned;
 use crate::account::shared::{Origin, Shared};
+use crate::flow::held::{Held, HeldRecords};
 use crate::kafka::produce::{Record, Refused};
 use crate::kafka::producer::Producer;
 use crate::metrics::{DropReason, Location};
 use crate::record::stored::Stored;
 use crate::rules::topic::KafkaTopic;
-use crate::spool::store::{Ack, AckAt, Store};
+use crate::spool::store::Store;
 
 /// What is wanted of a record.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,23 +34,13 @@ pub struct TakeOptions {
     pub may_block: bool,
 }
 
-/// A record that waits until producers were exchanged.
-struct Held {
-    order: u64,
-    stored: Vec<u8>,
-    cost: usize,
-    ack: Ack,
-    durable: bool,
-}
-
 /// The way in.
 pub struct Intake {
     producer: Producer,
     store: Option<Arc<Store>>,
     always: bool,
     shared: Arc<Shared>,
-    holding: AtomicBool,
-    held: Mutex<Vec<Held>>,
+    held: HeldRecords,
     /// Whether records go to the spool only, because the producer is about to be closed for good.
     closing: AtomicBool,
 }
@@ -57,15 +49,7 @@ impl Intake {
     /// The way to this producer, or, where `always` is set, through the spool. It holds what comes until it is released.
     #[must_use]
     pub fn new(producer: Producer, store: Option<Arc<Store>>, always: bool, shared: Arc<Shared>) -> Self {
-        Self {
-            producer,
-            store,
-            always,
-            shared,
-            holding: AtomicBool::new(true),
-            held: Mutex::default(),
-            closing: AtomicBool::new(false),
-        }
+        Self { producer, store, always, shared, held: HeldRecords::default(), closing: AtomicBool::new(false) }
     }
 
     /// The producer at its end.
@@ -105,7 +89,7 @@ impl Intake {
     ///
     /// The reason why it was not taken. It is counted as dropped, unless the caller may wait for room, and there is none.
     pub fn take(&self, record: &Record<'_>, options: TakeOptions) -> Result<(), DropReason> {
-        if self.holding.load(Ordering::Acquire)
+        if self.held.is_holding()
             && let Some(result) = self.hold(record, options, false)
         {
             return result;
@@ -193,28 +177,25 @@ impl Intake {
     /// Keeps a record until it is known what goes before it. None: nothing is held any more. `counted`: it has its room in the
     /// budget and is counted.
     fn hold(&self, record: &Record<'_>, options: TakeOptions, counted: bool) -> Option<Result<(), DropReason>> {
-        let mut held = self.held();
-        // Again, under the lock: what came before has left, and this one would stay for ever.
-        if !self.holding.load(Ordering::Acquire) && !counted {
-            return None;
-        }
-        let cost = record.cost();
-        if !counted {
-            if !self.shared.budget.reserve(cost) {
-                return Some(self.dropped(DropReason::QueueFull, options));
-            }
-            self.shared.metrics.queued(cost);
-        }
-        let order = self.shared.next_order();
-        let stored = record.stored(self.producer.client().stored_order(order)).to_bytes();
-        held.push(Held { order, stored, cost, ack: options.ack, durable: options.durable });
-        Some(Ok(()))
+        self.held
+            .hold(counted, || {
+                let cost = record.cost();
+                if !counted {
+                    if !self.shared.budget.reserve(cost) {
+                        return Err(DropReason::QueueFull);
+                    }
+                    self.shared.metrics.queued(cost);
+                }
+                let order = self.shared.next_order();
+                let stored = record.stored(self.producer.client().stored_order(order)).to_bytes();
+                Ok(Held { order, stored, cost, ack: options.ack, durable: options.durable })
+            })
+            .map(|held| held.or_else(|reason| self.dropped(reason, options)))
     }
 
     /// From now on, records are held.
     pub fn start_holding(&self) {
-        let _held = self.held();
-        self.holding.store(true, Ordering::Release);
+        self.held.start();
     }
 
     /// From now on, records go to the spool only.
@@ -225,50 +206,27 @@ impl Intake {
     /// Whether records are held, and those that go before them are still to come.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        self.holding.load(Ordering::Acquire)
+        self.held.is_holding()
     }
 
     /// How many records are held.
     #[must_use]
     pub fn held_count(&self) -> usize {
-        self.held().len()
+        self.held.count()
     }
 
     /// What is held, as if a producer had given it back.
     #[must_use]
     pub fn take_held(&self) -> Vec<Returned> {
-        let held = std::mem::take(&mut *self.held());
-        held.into_iter()
-            .map(|held| Returned {
-                order: held.order,
-                stored: held.stored,
-                cost: held.cost,
-                waiter: held.ack.map(|(waiter, _)| waiter),
-            })
-            .collect()
+        self.held.take().into_iter().map(Returned::from).collect()
     }
 
     /// Lets the records in that were held, after `first`, and all that come from now on.
     pub fn release(&self, first: Vec<Returned>) {
         for record in first {
-            let ack = record.waiter.map(|waiter| (waiter, AckAt::Kafka));
-            self.admit_held(&Held {
-                order: record.order,
-                stored: record.stored,
-                cost: record.cost,
-                ack,
-                durable: false,
-            });
+            self.admit_held(&record.into());
         }
-        loop {
-            let batch = {
-                let mut held = self.held();
-                if held.is_empty() {
-                    self.holding.store(false, Ordering::Release);
-                    return;
-                }
-                std::mem::take(&mut *held)
-            };
+        while let Some(batch) = self.held.next_batch() {
             for record in batch {
                 self.admit_held(&record);
             }
@@ -313,10 +271,6 @@ impl Intake {
                 None => Err(refused(refusal.reason())),
             },
         }
-    }
-
-    fn held(&self) -> MutexGuard<'_, Vec<Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

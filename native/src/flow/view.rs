@@ -9,7 +9,8 @@ use emq_kafka_spool::Stats;
 use crate::account::shared::Shared;
 use crate::config::Settings;
 use crate::flow::count_only::CountOnly;
-use crate::flow::pipeline::{Pipeline, RuleReport};
+use crate::flow::pipeline::Pipeline;
+use crate::flow::routes::RuleReport;
 use crate::kafka::statistics::Statistics;
 use crate::spool::store::Capacity;
 

@@ -23,7 +23,7 @@ use crate::config::names::{Key, Naming};
 use crate::event::Event;
 use crate::exporter::Exporter;
 use crate::flow::handle::{Closed, Handle, ReloadError, Status};
-use crate::flow::pipeline::{Outcome, Publisher};
+use crate::flow::outcome::{Outcome, Publisher};
 use crate::metrics::DropReason;
 use crate::nif::terms::{Events, decode_events, hook_atom};
 

@@ -4,7 +4,7 @@ use rustler::{Atom, Encoder, Env, NifMap, Term};
 
 use super::HANDLE;
 use crate::flow::endpoint::Listening;
-use crate::flow::pipeline::RuleReport;
+use crate::flow::routes::RuleReport;
 use crate::kafka::statistics::{self, Statistics};
 use crate::nif::atoms;
 use crate::nif::terms::hook_atom;

@@ -4,42 +4,20 @@
 //! came straight from hooks before the main log's unread ones, which therefore cannot simply be appended to it. Replay reads
 //! both and merges them by the order of the records (see `replay`).
 
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 
-use emq_kafka_spool::{AppendError, Config, Events, Reader, Recovery, Spool, State, Stats};
-use thiserror::Error;
+use emq_kafka_spool::{AppendError, Reader, Recovery, Spool, State, Stats};
 
+use crate::account::ack::{Ack, AckAt};
 use crate::account::returned::Returned;
 use crate::account::shared::{Origin, Shared};
-use crate::account::waiters::WaiterId;
-use crate::config::names::Key;
 use crate::config::{Settings, SpoolSettings};
 use crate::metrics::{DropReason, Location};
-
-/// Orders of records count from zero in each life of the VM; above them stands the number of the life.
-const LIFE_SHIFT: u32 = 44;
-
-/// In a token: its caller waits for Kafka, not for the disk. It is told only if the disk loses the record.
-const WAITS_FOR_KAFKA: u64 = 1 << 63;
-
-/// How long a stop waits for a disk that is slow, for each record.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What a caller waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckAt {
-    /// The record is on disk.
-    Disk,
-    /// Kafka has acknowledged the record.
-    Kafka,
-}
-
-/// Who waits for a record, if anybody, and for what.
-pub type Ack = Option<(WaiterId, AckAt)>;
+use crate::spool::handover::Handover;
+use crate::spool::life;
+pub use crate::spool::log::OpenError;
+use crate::spool::log::{self, patiently, token};
 
 /// Where the spool is and how much new records may take there, in whole segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,21 +36,11 @@ pub struct Watermark {
     handover: Option<(Weak<Spool>, u64)>,
 }
 
-/// Why the spool cannot be used.
-#[derive(Debug, Error)]
-#[error("{key}: {0}", key = Key("spool.dir"))]
-pub struct OpenError(String);
-
 /// The open spool.
 pub struct Store {
     main: Spool,
-    handover: Mutex<Option<Arc<Spool>>>,
-    /// Whether the handover log has records that no producer was handed yet.
-    handover_pending: AtomicBool,
-    /// Whether the handover log has got records since it was opened.
-    handover_written: AtomicBool,
+    handover: Handover,
     settings: SpoolSettings,
-    handover_size: u64,
     life: u64,
     shared: Arc<Shared>,
 }
@@ -87,32 +55,17 @@ impl Store {
         let spool = settings.spool.clone();
         // What a producer can give back is bounded by its queue. It must not squeeze out the main log, though.
         let handover_size = (settings.max_bytes as u64 + 2 * spool.segment_size).min(spool.max_size / 2);
-        let dir = spool.dir.clone();
-        let events = || Arc::new(SpoolEvents(Arc::clone(shared)));
-        let refused = |error: emq_kafka_spool::OpenError| OpenError(error.to_string());
-        let config = log_config(&spool, dir.clone(), spool.max_size - handover_size);
-        let (main, found) = Spool::open(config, events()).map_err(refused)?;
-        let life = next_life(&dir).map_err(|error| OpenError(format!("{}: {error}", dir.join(LIFE_FILE).display())))?;
-        let mut store = Self {
-            main,
-            handover: Mutex::new(None),
-            handover_pending: AtomicBool::new(false),
-            handover_written: AtomicBool::new(false),
-            settings: spool,
-            handover_size,
-            life,
-            shared: Arc::clone(shared),
-        };
-        let mut recoveries = vec![found];
-        if store.handover_dir().exists() {
-            recoveries.push(store.open_handover().map_err(refused)?);
-        }
+        let (main, found) = log::open(&spool, spool.dir.clone(), spool.max_size - handover_size, shared)?;
+        let life = life::next_life(&spool.dir)?;
+        let (handover, found_there) = Handover::open(&spool, handover_size, shared)?;
+        let store = Self { main, handover, settings: spool, life, shared: Arc::clone(shared) };
+        let recoveries: Vec<_> = std::iter::once(found).chain(found_there).collect();
         before_count();
         store.report(&recoveries);
         Ok(store)
     }
 
-    fn report(&mut self, recoveries: &[Recovery]) {
+    fn report(&self, recoveries: &[Recovery]) {
         let records = recoveries.iter().map(|recovery| recovery.records).sum();
         let lost = recoveries.iter().map(|recovery| recovery.lost).sum();
         self.shared.metrics.spool_opened(records, lost);
@@ -129,13 +82,13 @@ impl Store {
     /// A record's place in the order of all records that this directory has seen.
     #[must_use]
     pub const fn order(&self, order: u64) -> u64 {
-        (self.life << LIFE_SHIFT) + order
+        life::order(self.life, order)
     }
 
     /// Whether everything in the spool was handed to a producer: a new record need not queue behind it.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.main.is_drained() && !self.handover_pending.load(Ordering::Acquire)
+        self.main.is_drained() && !self.handover.is_pending()
     }
 
     /// What is in it now.
@@ -143,7 +96,7 @@ impl Store {
     pub fn watermark(&self) -> Watermark {
         Watermark {
             main: self.main.last(),
-            handover: self.handover_log().as_ref().map(|log| (Arc::downgrade(log), log.last())),
+            handover: self.handover.log().map(|log| (Arc::downgrade(&log), log.last())),
         }
     }
 
@@ -191,12 +144,7 @@ impl Store {
     }
 
     fn append_to_main(&self, head: &[u8], value: &[u8], ack: Ack, count: impl FnOnce()) -> Result<(), AppendError> {
-        let token = match ack {
-            None => 0,
-            Some((waiter, AckAt::Disk)) => waiter,
-            Some((waiter, AckAt::Kafka)) => waiter | WAITS_FOR_KAFKA,
-        };
-        let appended = self.main.append_then(&[head, value], token, |sequence| {
+        let appended = self.main.append_then(&[head, value], token(ack), |sequence| {
             if let Some((waiter, AckAt::Kafka)) = ack {
                 self.shared.tickets.insert(Origin::Main(sequence).pack(), waiter);
             }
@@ -212,35 +160,8 @@ impl Store {
         if returned.is_empty() {
             return 0;
         }
-        let opened = self.handover_log().as_ref().map(Arc::clone);
-        let log = match opened {
-            Some(log) => Some(log),
-            None => match self.open_handover() {
-                Ok(_) => self.handover_log().as_ref().map(Arc::clone),
-                Err(error) => {
-                    self.shared.notices.push("spool", format!("spool: {error}"));
-                    None
-                }
-            },
-        };
-        let kept = |record: &Returned| {
-            let Some(log) = &log else { return false };
-            let token = record.waiter.map_or(0, |waiter| waiter | WAITS_FOR_KAFKA);
-            let appended = patiently(log, || {
-                log.append_then(&[&record.stored], token, |sequence| {
-                    if let Some(waiter) = record.waiter {
-                        self.shared.tickets.insert(Origin::Handover(sequence).pack(), waiter);
-                    }
-                    self.shared.metrics.spilled(record.cost);
-                })
-            });
-            if appended.is_ok() {
-                self.handover_pending.store(true, Ordering::Release);
-                self.handover_written.store(true, Ordering::Release);
-                self.shared.budget.release(1, record.cost);
-            }
-            appended.is_ok()
-        };
+        let log = self.handover.opened();
+        let kept = |record: &Returned| log.as_ref().is_some_and(|log| self.handover.keep(log, record));
         // Out of its order, rather than lost.
         returned.into_iter().filter(|record| !kept(record) && !self.append_returned(record)).count()
     }
@@ -271,21 +192,12 @@ impl Store {
     ///
     /// The handover log cannot be opened again.
     pub fn readers(&self) -> Result<(Option<Reader>, Option<Reader>), OpenError> {
-        if self.handover_written.swap(false, Ordering::AcqRel) {
-            let written = self.handover_log().take();
-            if let Some(log) = written {
-                self.close_log(&log);
-            }
-            self.open_handover().map_err(|error| OpenError(error.to_string()))?;
-        }
-        let handover = self.handover_log().as_ref().and_then(|log| log.reader());
-        self.handover_pending.store(handover.is_some(), Ordering::Release);
-        Ok((handover, self.main.reader()))
+        Ok((self.handover.reader()?, self.main.reader()))
     }
 
     /// A producer was handed all of the handover log.
     pub fn handover_read(&self) {
-        self.handover_pending.store(false, Ordering::Release);
+        self.handover.read();
     }
 
     /// Kafka has, or will never have, these records.
@@ -294,7 +206,7 @@ impl Store {
             self.main.ack(main);
         }
         if !handover.is_empty()
-            && let Some(log) = self.handover_log().as_ref()
+            && let Some(log) = self.handover.log()
         {
             log.ack(handover);
         }
@@ -304,7 +216,7 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let main = self.main.stats();
-        match self.handover_log().as_ref().map(|log| log.stats()) {
+        match self.handover.log().map(|log| log.stats()) {
             None => Stats { max_bytes: self.settings.max_size, ..main },
             Some(handover) => Stats {
                 records: main.records + handover.records,
@@ -326,49 +238,9 @@ impl Store {
 
     /// Writes everything to disk and lets go of the directory.
     pub fn close(&self) {
-        if let Some(log) = self.handover_log().take() {
-            self.close_log(&log);
-        }
-        self.close_log(&self.main);
+        self.handover.close();
+        log::close(&self.main, &self.shared);
     }
-
-    fn close_log(&self, log: &Spool) {
-        if let Err(error) = log.close() {
-            self.shared.notices.push("spool", format!("spool: {error}"));
-        }
-    }
-
-    fn handover_dir(&self) -> PathBuf {
-        self.settings.dir.join("handover")
-    }
-
-    fn open_handover(&self) -> Result<Recovery, emq_kafka_spool::OpenError> {
-        let config = log_config(&self.settings, self.handover_dir(), self.handover_size);
-        let (log, found) = Spool::open(config, Arc::new(SpoolEvents(Arc::clone(&self.shared))))?;
-        *self.handover_log() = Some(Arc::new(log));
-        Ok(found)
-    }
-
-    fn handover_log(&self) -> MutexGuard<'_, Option<Arc<Spool>>> {
-        self.handover.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Records in memory come faster than a disk writes: a moment helps, unless there is no room on it.
-fn patiently<T>(log: &Spool, append: impl Fn() -> Result<T, AppendError>) -> Result<T, AppendError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match append() {
-            Err(AppendError::Full) if log.stats().state == State::Ok && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            result => return result,
-        }
-    }
-}
-
-fn log_config(settings: &SpoolSettings, dir: PathBuf, max_size: u64) -> Config {
-    Config { dir, max_size, segment_size: settings.segment_size, sync_interval: settings.sync_interval }
 }
 
 fn drop_reason(error: AppendError) -> DropReason {
@@ -377,60 +249,5 @@ fn drop_reason(error: AppendError) -> DropReason {
         AppendError::TooLarge => DropReason::TooLarge,
         AppendError::Failed => DropReason::SpoolError,
         AppendError::Closed => DropReason::Closed,
-    }
-}
-
-/// How many publishers try again when the spool has room again; others follow as the producer's queue moves.
-const ROOM_FOR: usize = 1000;
-
-const LIFE_FILE: &str = "life";
-
-/// The number of this life of the plugin with this directory, written down before it is used.
-fn next_life(dir: &Path) -> std::io::Result<u64> {
-    let path = dir.join(LIFE_FILE);
-    let last = match std::fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse::<u64>().map_err(std::io::Error::other)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
-    let life = last + 1;
-    let new = dir.join("life.new");
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    std::io::Write::write_all(&mut &file, format!("{life}\n").as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, &path)?;
-    std::fs::File::open(dir)?.sync_all()?;
-    Ok(life)
-}
-
-/// What the logs tell.
-struct SpoolEvents(Arc<Shared>);
-
-impl Events for SpoolEvents {
-    fn committed(&self, tokens: &[u64]) {
-        for token in tokens.iter().filter(|token| **token & WAITS_FOR_KAFKA == 0) {
-            self.0.waiters.settle(*token, Ok(()));
-        }
-    }
-
-    fn lost(&self, records: u64, tokens: &[u64], error: &str) {
-        self.0.metrics.spool_lost(records, DropReason::SpoolError);
-        self.0.notices.push("spool lost", format!("spool: {records} records are lost: {error}"));
-        for token in tokens {
-            self.0.waiters.settle(token & !WAITS_FOR_KAFKA, Err(DropReason::SpoolError.name().into()));
-        }
-    }
-
-    fn corrupt(&self, records: u64, text: &str) {
-        self.0.metrics.spool_lost(records, DropReason::Corrupt);
-        self.0.notices.push("spool corrupt", format!("spool: {records} records are lost: {text}"));
-    }
-
-    fn room(&self) {
-        self.0.waiters.tell_of_room(ROOM_FOR);
-    }
-
-    fn notice(&self, kind: &str, text: String) {
-        self.0.notices.push(&format!("spool {kind}"), format!("spool: {text}"));
     }
 }

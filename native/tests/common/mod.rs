@@ -10,7 +10,7 @@ use emq_plugin_kafka_nif::account::waiters::{Answer, Caller};
 use emq_plugin_kafka_nif::config::Settings;
 use emq_plugin_kafka_nif::event::{Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::flow::handle::Handle;
-use emq_plugin_kafka_nif::flow::pipeline::{Outcome, Publisher};
+use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
