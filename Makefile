@@ -38,16 +38,16 @@ bench: ## Side by side: raw librdkafka, the plugin, its peers on ERL_LIBS, MQTT 
 TARGET ?=
 
 dist: ## A package for each of EMQ 2.3, EMQX 4 and EMQX 5 in _build/dist, with a portable library and all licences (TARGET=aarch64)
-	@dev/dist $(TARGET)
+	@dev/dist/dist $(TARGET)
 
 install: all ## EMQ_HOME=DIR: put the plugin into a release of EMQ 2.3, EMQX 4 or EMQX 5
-	@dev/install "$(EMQ_HOME)"
+	@dev/install/install "$(EMQ_HOME)"
 
 uninstall: ## EMQ_HOME=DIR: take it out again
-	@dev/uninstall "$(EMQ_HOME)"
+	@dev/install/uninstall "$(EMQ_HOME)"
 
 clean: ## Delete what was built; downloads and compiled dependencies stay
-	@dev/kafka clean
+	@dev/kafka/kafka clean
 	rm -rf ebin priv/*.so priv/config* priv/*.term _build/default _build/test _build/emqttd
 
 distclean: clean ## Delete everything that is not in the repository

@@ -91,7 +91,7 @@ class Brokers:
 
     def _cluster(self, *words: str) -> str:
         env = os.environ | {"KAFKA_CLUSTER_DIR": str(CLUSTER), "NODES": "1", "HEAP": "1g"}
-        done = subprocess.run([ROOT / "dev" / "kafka-cluster", *words], env=env, capture_output=True, text=True)
+        done = subprocess.run([ROOT / "dev/kafka/cluster", *words], env=env, capture_output=True, text=True)
         if done.returncode:
-            raise Failed(f"dev/kafka-cluster {' '.join(words)}: {done.stderr.strip()}")
+            raise Failed(f"dev/kafka/cluster {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout.strip().rpartition("\n")[2]

@@ -60,7 +60,7 @@ class Broker:
             copy_release(self.original, self.home)
         else:
             run([ROOT / "dev/emqttd/build", self.home])
-        run([ROOT / "dev/install", self.home])
+        run([ROOT / "dev/install/install", self.home])
 
     def configure(self) -> None:
         """Ports that are free, a node name and a spool of its own; else the plugin as it is installed."""

@@ -1,6 +1,6 @@
 %% The settings on EMQX 5, which has no cuttlefish: turns data/plugins/emq_plugin_kafka/config.hocon into the environment that the
 %% cuttlefish schema gives on the other brokers. The table priv/emqx5_settings.term maps fields to environment keys; it is generated
-%% from that schema (dev/emqx5_files.escript). Runs in its callers.
+%% from that schema (dev/dist/emqx5_files.escript). Runs in its callers.
 -module(emq_plugin_kafka_emqx5_settings).
 
 -export([read/0, load_environment/0, changed/1, environment/1, table/0]).

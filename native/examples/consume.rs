@@ -1,4 +1,4 @@
-//! Reads records from the beginning of a topic and prints them as `dev/kafka consume` does. Only for the mock cluster:
+//! Reads records from the beginning of a topic and prints them as `dev/kafka/kafka consume` does. Only for the mock cluster:
 //! a real Kafka is read by its own consumer.
 //!
 //! `consume BOOTSTRAP TOPIC COUNT TIMEOUT_S`

@@ -26,7 +26,7 @@ install(Home) ->
 
 %% The way `make install' does it.
 patch_boot(Boot, App) ->
-    Patcher = filename:join([os:getenv("PROJECT_ROOT"), "dev", "patch_boot.escript"]),
+    Patcher = filename:join([os:getenv("PROJECT_ROOT"), "dev", "install", "patch_boot.escript"]),
     {0, _} = standin_broker:run(os:find_executable("escript"), [Patcher, "add", Boot, ?DIRECTORY, App]),
     file:rename(Boot ++ ".new", Boot).
 

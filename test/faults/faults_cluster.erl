@@ -1,4 +1,4 @@
-%% The other Kafka of the suite, by dev/kafka-cluster: several nodes, TLS, SASL, ACLs, quotas. One at a time; a scenario that
+%% The other Kafka of the suite, by dev/kafka/cluster: several nodes, TLS, SASL, ACLs, quotas. One at a time; a scenario that
 %% asks for the same kind as the one before gets that one, with new topics. Where and what it is comes from FAULTS_DIR.
 -module(faults_cluster).
 
@@ -8,7 +8,7 @@
 
 -export_type([kind/0]).
 
-%% What dev/kafka-cluster takes from its environment.
+%% What dev/kafka/cluster takes from its environment.
 -type kind() :: [{NameOfVariable :: string(), Value :: string()}].
 
 %% @doc All nodes of a cluster of that kind answer, and show a good certificate. Where the suite runs against a cluster it has
@@ -121,7 +121,7 @@ leaders(Topic) ->
 in_sync(Topic) ->
     "" =:= string:trim(tool(["topics --describe --under-replicated-partitions --topic ", Topic])).
 
-%% @doc topics|configs|acls|elect ARGS, as dev/kafka-cluster has them; what it said.
+%% @doc topics|configs|acls|elect ARGS, as dev/kafka/cluster has them; what it said.
 -spec tool(iodata()) -> string().
 tool(Line) ->
     {0, Said} = faults_kafka:shell(command([Line])),
@@ -146,7 +146,7 @@ told(Args) ->
     string:trim(Said).
 
 command(Args) ->
-    Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka-cluster"]),
+    Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "cluster"]),
     ["KAFKA_CLUSTER_DIR='", directory(), "' ", lists:join(" ", [Script | Args])].
 
 directory() -> filename:join(os:getenv("FAULTS_DIR"), "kafka-cluster").

@@ -1,5 +1,5 @@
 %% The Kafka of the fault suite behind the proxy, and what is read back from it by Kafka's own console consumer, which shares no
-%% code with the plugin. One node of its own through dev/kafka (KAFKA_DIR, KAFKA_PORT and KAFKA_VIA are in the environment, set by
+%% code with the plugin. One node of its own through dev/kafka/kafka (KAFKA_DIR, KAFKA_PORT and KAFKA_VIA are in the environment, set by
 %% the runner), or with --cluster the three of faults_cluster, of which all are started, stopped and paused.
 -module(faults_kafka).
 
@@ -81,7 +81,7 @@ topic(cluster, Topic, Partitions, Properties) -> faults_cluster:topic(Topic, Par
 -spec read(string()) -> [record()].
 read(Topic) -> read(Topic, bootstrap(faults_rig:kafka())).
 
-%% dev/kafka knows its own.
+%% dev/kafka/kafka knows its own.
 bootstrap(single) -> "";
 bootstrap(cluster) -> faults_cluster:address("PLAINTEXT").
 
@@ -104,18 +104,18 @@ record([Timestamp, Partition, Offset, Headers, Key, Value]) ->
     #{timestamp => binary_to_integer(Timestamp), partition => binary_to_integer(Partition),
       offset => binary_to_integer(Offset), headers => Headers, key => Key, value => Value}.
 
-%% @doc dev/kafka ARGS.
+%% @doc dev/kafka/kafka ARGS.
 -spec dev([string()]) -> {ExitStatus :: non_neg_integer(), Output :: string()}.
 dev(Args) ->
     shell(lists:join(" ", [script() | Args])).
 
 script() ->
-    filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]).
+    filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "kafka"]).
 
 %% @doc A line for the shell; its output is what it wrote to stdout. What it wrote to stderr is in tools.log.
 -spec shell(iodata()) -> {ExitStatus :: non_neg_integer(), Output :: string()}.
 shell(Line) ->
-    %% A child that stays, as Kafka does, must not hold our pipe: dev/kafka sends its output to a file.
+    %% A child that stays, as Kafka does, must not hold our pipe: dev/kafka/kafka sends its output to a file.
     Logged = ["exec 2>>'", os:getenv("FAULTS_DIR"), "/tools.log'; ", Line],
     Port = open_port({spawn_executable, "/bin/sh"}, [exit_status, {args, ["-c", lists:flatten(Logged)]}]),
     output(Port, []).

@@ -36,7 +36,7 @@ proxied(cluster, Port) -> [Port, Port + 1, Port + 2].
 -spec broker(string(), Release :: string()) -> file:filename().
 broker(Name, Release) ->
     Home = built(Release, filename:join(os:getenv("FAULTS_DIR"), Name)),
-    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
+    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install", "install"]), [Home]),
     ok = standin_broker:configure(Home, [{"node.name", [Name, "_", os:getpid(), "@127.0.0.1"]},
                                          {"listener.tcp.external", ["127.0.0.1:", integer_to_list(standin_broker:free_port())]},
                                          {"listener.api.mgmt", ["127.0.0.1:", integer_to_list(standin_broker:free_port())]},

@@ -8,7 +8,7 @@ listeners_first(open) ->
     file:write_file(vm_args(), "-emqttd listeners_first true\n");
 listeners_first(closed) ->
     %% For the stand-in's names of what EMQX has.
-    Script = "plugin=emq_plugin_kafka; source dev/listen_late.bash; boot_lines | sed s/emqx/emqttd/g",
+    Script = "plugin=emq_plugin_kafka; source dev/install/listen_late.bash; boot_lines | sed s/emqx/emqttd/g",
     {0, Lines} = standin_broker:run(os:find_executable("bash"), ["-c", "cd " ++ os:getenv("PROJECT_ROOT") ++ " && " ++ Script]),
     file:write_file(vm_args(), ["-emqttd listeners_first true\n", Lines]).
 

@@ -1,6 +1,6 @@
 """avro_config.py SCHEMA.avsc CONFIG.hocon: whether the schema is one of Avro's, and the configuration conforms to it.
 
-Of HOCON it reads what dev/emqx5_files.escript writes: a field a line, its value as JSON, or an empty block.
+Of HOCON it reads what dev/dist/emqx5_files.escript writes: a field a line, its value as JSON, or an empty block.
 """
 
 import json

@@ -136,6 +136,6 @@ settled(Node) ->
     Queued =:= 0 andalso Spooled =:= 0.
 
 all_records(Topic) ->
-    {0, Output} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]), ["read", Topic]),
+    {0, Output} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "kafka"]), ["read", Topic]),
     [#{value => jiffy:decode(Value, [return_maps])}
      || Line <- string:split(string:trim(Output), "\n", all), [_, _, _, _, _, Value] <- [string:split(Line, "\t", all)]].

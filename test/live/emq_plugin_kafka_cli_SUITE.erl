@@ -341,7 +341,7 @@ cleared(Config) ->
     until(fun() -> alarms(Config) =:= [] end).
 
 cluster(Args) ->
-    standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka-cluster"]), Args).
+    standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "cluster"]), Args).
 
 told(Args) ->
     {0, Output} = cluster(Args),
@@ -357,7 +357,7 @@ topic(Name) ->
 
 %% All records of a topic, by Kafka's own consumer.
 read(Topic) ->
-    Kafka = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]),
+    Kafka = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "kafka"]),
     {0, Output} = standin_broker:run("/usr/bin/env", ["KAFKA=" ++ address("PLAINTEXT"), Kafka, "read", Topic]),
     [#{headers => Headers, key => list_to_binary(Key), value => list_to_binary(Value)}
      || Line <- string:split(string:trim(Output), "\n", all),

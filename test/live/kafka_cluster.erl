@@ -1,4 +1,4 @@
-%% A Kafka with a listener of each kind of security, by dev/kafka-cluster, for the live tests.
+%% A Kafka with a listener of each kind of security, by dev/kafka/cluster, for the live tests.
 -module(kafka_cluster).
 
 -export([start/1, stop/1, address/2, certificate/2, password/2, set_password/3]).
@@ -41,5 +41,5 @@ set_password(Cluster, User, Password) ->
     ok.
 
 run(Directory, Args) ->
-    Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka-cluster"]),
+    Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "cluster"]),
     standin_broker:run("/usr/bin/env", ["KAFKA_CLUSTER_DIR=" ++ Directory, "NODES=1", "AUTO_CREATE=true", Script | Args]).

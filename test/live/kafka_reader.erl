@@ -57,4 +57,4 @@ kafka(Args) ->
     standin_broker:run(script(), Args).
 
 script() ->
-    filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka"]).
+    filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "kafka"]).

@@ -14,7 +14,7 @@
 %% Starts a broker with the plugin running, whose conf names Kafka and these properties of librdkafka.
 start(Properties, Config) ->
     Home = standin_broker:build(filename:join(proplists:get_value(priv_dir, Config), "emqttd")),
-    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install"]), [Home]),
+    {0, _} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "install", "install"]), [Home]),
     ok = standin_broker:configure(Home, [{"auth.user.1.username", "mallory"}, {"auth.user.1.password", "right"},
                                          {"mqtt.max_packet_size", "1MB"}]),
     Started = [{home, Home}, {port, standin_broker:port(Home, mqtt)} | Config],

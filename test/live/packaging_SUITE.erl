@@ -94,7 +94,7 @@ installed_plugin_is_listed_and_loads(Config) ->
 one_command_installs_sets_and_enables(Config) ->
     Loaded = in_home(Config, "data/loaded_plugins"),
     ok = file:write_file(Loaded, "emq_before.\n"),
-    {0, Said} = run(in_source(Config, "dev/install"),
+    {0, Said} = run(in_source(Config, "dev/install/install"),
                     ["--server", "kafka1:9092,kafka2:9092", "--topic", "a&b|c", "--enable", ?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "next:\n  1. [^\n]*/bin/emqttd start\n  2. [^\n]*/bin/emqttd_ctl kafka test")),
     {ok, Conf} = file:read_file(conf(Config)),
@@ -102,9 +102,9 @@ one_command_installs_sets_and_enables(Config) ->
      || Line <- ["^emq\\.plugin\\.kafka\\.server = kafka1:9092,kafka2:9092$", "^emq\\.plugin\\.kafka\\.server =",
                  "^emq\\.plugin\\.kafka\\.topic = a&b\\|c$", "^emq\\.plugin\\.kafka\\.topic ="]],
     ?assertEqual({ok, <<"emq_before.\n", ?PLUGIN, ".\n">>}, file:read_file(Loaded)),
-    {1, Refused} = run(in_source(Config, "dev/install"), ["--sever", "x", ?config(home, Config)]),
+    {1, Refused} = run(in_source(Config, "dev/install/install"), ["--sever", "x", ?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Refused, "unknown option --sever")),
-    {0, _} = run(in_source(Config, "dev/install"), ["--topic", "plain", "--enable", ?config(home, Config)]),
+    {0, _} = run(in_source(Config, "dev/install/install"), ["--topic", "plain", "--enable", ?config(home, Config)]),
     ?assertEqual({ok, <<"emq_before.\n", ?PLUGIN, ".\n">>}, file:read_file(Loaded)),
     ok = boot(Config),
     ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=true")),
@@ -184,7 +184,7 @@ uninstall_keeps_what_others_did_to_the_boot_file(Config) ->
     OtherApp = in_home(Config, "lib/other_plugin-1/ebin/other_plugin.app"),
     ok = filelib:ensure_dir(OtherApp),
     ok = file:write_file(OtherApp, io_lib:format("~p.~n", [Other])),
-    ok = succeed("escript", [in_source(Config, "dev/patch_boot.escript"), "add", Boot, "other_plugin-1", OtherApp]),
+    ok = succeed("escript", [in_source(Config, "dev/install/patch_boot.escript"), "add", Boot, "other_plugin-1", OtherApp]),
     ok = file:rename(Boot ++ ".new", Boot),
     ok = uninstall(Config),
     {ok, Patched} = file:read_file(Boot),
@@ -202,10 +202,10 @@ uninstall_forgets_that_the_plugin_was_loaded(Config) ->
 
 install_says_that_a_running_node_needs_a_restart(Config) ->
     ok = boot(Config),
-    {0, Output} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    {0, Output} = run(in_source(Config, "dev/install/install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Output, "EMQ is running \\(pid [0-9]+\\): until you restart it")),
     ok = stop(Config),
-    {0, Later} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    {0, Later} = run(in_source(Config, "dev/install/install"), [?config(home, Config)]),
     ?assertEqual(nomatch, re:run(Later, "is running")).
 
 an_upgrade_says_what_is_new(Config) ->
@@ -278,7 +278,7 @@ a_purge_deletes_the_conf_and_the_spool(Config) ->
     ok = append(conf(Config), "emq.plugin.kafka.server = 127.0.0.1:1\nemq.plugin.kafka.produce = durable\n"),
     ok = boot(Config),
     ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
-    Uninstall = in_source(Config, "dev/uninstall"),
+    Uninstall = in_source(Config, "dev/install/uninstall"),
     {1, Refused} = run(Uninstall, ["--purge", ?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Refused, "EMQ is running .*stop it before a purge")),
     ok = stop(Config),
@@ -305,17 +305,17 @@ a_path_with_spaces_will_do(Config) ->
 
 an_ordinary_user_can_install(Config) ->
     in_the_hands_of_a_user(Config, fun(User, Mine) ->
-        {0, _} = run_as(User, in_source(Mine, "dev/install"), [?config(home, Mine)]),
+        {0, _} = run_as(User, in_source(Mine, "dev/install/install"), [?config(home, Mine)]),
         [?assertMatch({Name, #file_info{uid = User}}, {Name, info(Name)})
          || Name <- [conf(Mine), boot_file(Mine), in_home(Mine, "lib/" ++ hd(plugin_folders(Mine)))]],
-        {0, _} = run_as(User, in_source(Mine, "dev/uninstall"), [?config(home, Mine)])
+        {0, _} = run_as(User, in_source(Mine, "dev/install/uninstall"), [?config(home, Mine)])
     end).
 
 what_cannot_be_written_is_named(Config) ->
     in_the_hands_of_a_user(Config, fun(User, Mine) ->
         ok = file:change_mode(in_home(Mine, "lib"), 8#555),
         Before = files(Mine),
-        {1, Said} = run_as(User, in_source(Mine, "dev/install"), [?config(home, Mine)]),
+        {1, Said} = run_as(User, in_source(Mine, "dev/install/install"), [?config(home, Mine)]),
         ?assertMatch({match, _}, re:run(Said, "/emqttd/lib cannot be written: run this as the owner of the release")),
         ?assertEqual(Before, files(Mine)),
         ok = file:change_mode(in_home(Mine, "lib"), 8#755)
@@ -327,7 +327,7 @@ a_failed_write_changes_nothing(Config) ->
     Before = files(Config),
     ok = new_version(Config, "9.9.9"),
     {Status, Said} = run("bash", ["-c", "ulimit -f 1024; trap '' XFSZ; exec \"$@\"", "bash",
-                                  in_source(Config, "dev/install"), ?config(home, Config)]),
+                                  in_source(Config, "dev/install/install"), ?config(home, Config)]),
     ?assertNotEqual(0, Status),
     [?assertMatch({match, _}, re:run(Said, Expected)) || Expected <- ["_nif.so': File too large", "nothing was changed"]],
     ?assertEqual(Before, files(Config)).
@@ -339,7 +339,7 @@ a_directory_that_is_no_emq_is_refused(Config) ->
     ok = file:delete(boot_file(Config)),
     Before = files(Config),
     [begin
-         {Status, Output} = run(in_source(Config, "dev/" ++ Script), Args),
+         {Status, Output} = run(in_source(Config, "dev/install/" ++ Script), Args),
          ?assertEqual({Script, Args, 1}, {Script, Args, Status}),
          ?assertMatch({match, _}, re:run(Output, Expected))
      end || Script <- ["install", "uninstall"],
@@ -396,7 +396,7 @@ kafka_stop_spares_a_stranger_with_its_old_pid(Config) ->
     ok = filelib:ensure_dir(filename:join(Dir, "x")),
     ok = file:write_file(filename:join(Dir, "pid"), integer_to_list(Pid)),
     Env = [{"KAFKA_DIR", Dir}, {"KAFKA", false}],
-    ?assertMatch({0, _}, run(script(?config(root, Config), "kafka"), ["stop"], Env)),
+    ?assertMatch({0, _}, run(script(?config(root, Config), "kafka/kafka"), ["stop"], Env)),
     ?assertMatch({0, _}, run("kill", ["-0", integer_to_list(Pid)])),
     ok = succeed("kill", [integer_to_list(Pid)]).
 
@@ -415,20 +415,20 @@ demo_fails_where_no_record_arrives(Config) ->
 %% What the cases are made of
 
 install(Config) ->
-    succeed(in_source(Config, "dev/install"), [?config(home, Config)]).
+    succeed(in_source(Config, "dev/install/install"), [?config(home, Config)]).
 
 uninstall(Config) ->
-    succeed(in_source(Config, "dev/uninstall"), [?config(home, Config)]).
+    succeed(in_source(Config, "dev/install/uninstall"), [?config(home, Config)]).
 
 %% What a script has to say when it succeeds.
 says(Config, Script) ->
-    {0, Said} = run(in_source(Config, "dev/" ++ Script), [?config(home, Config)]),
+    {0, Said} = run(in_source(Config, "dev/install/" ++ Script), [?config(home, Config)]),
     Said.
 
 %% An installation that says why not, and changes nothing.
 refused(Config, Expected) ->
     Before = files(Config),
-    {Status, Said} = run(in_source(Config, "dev/install"), [?config(home, Config)]),
+    {Status, Said} = run(in_source(Config, "dev/install/install"), [?config(home, Config)]),
     ?assertEqual({1, Said}, {Status, Said}),
     ?assertEqual({match, Expected, Said}, {re:run(Said, Expected, [{capture, none}]), Expected, Said}),
     ?assertMatch({match, _}, re:run(Said, "nothing was changed")),

@@ -173,7 +173,7 @@ offsets(Topic, Time) ->
     {match, Offsets} = re:run(Output, "^" ++ Topic ++ ":[0-9]+:([0-9]+)$", [global, multiline, {capture, all_but_first, list}]),
     lists:sum([list_to_integer(Offset) || [Offset] <- Offsets]).
 
-%% One of Kafka's own tools, from the jars that dev/kafka has brought.
+%% One of Kafka's own tools, from the jars that dev/kafka/kafka has brought.
 tool(Name, Args) ->
     Jars = lists:last(filelib:wildcard(path("_build/kafka-[0-9]*"))),
     {0, Output} = standin_broker:run(os:find_executable("java"),

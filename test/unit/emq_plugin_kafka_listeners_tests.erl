@@ -46,7 +46,7 @@ boot(File, Text) ->
 
 installers() ->
     {0, Lines} = standin_broker:run(os:find_executable("bash"), ["-c", "plugin=emq_plugin_kafka; source \"$0\"; boot_lines",
-                                                                 filename:join(root(), "dev/listen_late.bash")]),
+                                                                 filename:join(root(), "dev/install/listen_late.bash")]),
     Lines.
 
 %% That was started with these boot_modules.

@@ -14,7 +14,7 @@ prints_usage(Script, Option) ->
     ?assertEqual({Script, nomatch}, {Script, re:run(Output, "^#|set -e", [multiline])}).
 
 scripts() ->
-    Files = lists:append([filelib:wildcard(Pattern, root()) || Pattern <- ["dev/*", "dev/emqttd/build", ".ci/*", "test/faults/mutants/*"]]),
+    Files = lists:append([filelib:wildcard(Pattern, root()) || Pattern <- ["dev/*", "dev/*/*", ".ci/*", "test/faults/mutants/*"]]),
     Scripts = [File || File <- Files, {ok, Text} <- [file:read_file(filename:join(root(), File))],
                        re:run(Text, "^#!/(usr/bin/env bash|bin/sh)\n", [{capture, none}]) =:= match],
     true = length(Scripts) > 15,
@@ -35,12 +35,12 @@ an_installer_without_arguments_names_what_it_can_install_into_test_() ->
                                   {"emqx5", "/opt/emqx \\(EMQX 5\\)"}],
         Script <- ["install", "uninstall"]].
 
-%% What dev/dist puts into bin/.
+%% What dev/dist/dist puts into bin/.
 archive(Generation) ->
     Bin = filename:join([root(), "_build", "scripts_tests", Generation ++ os:getpid()]),
     ok = filelib:ensure_dir(filename:join(Bin, "x")),
     Own = ["install_" ++ Generation, "uninstall_" ++ Generation, Generation ++ ".bash"],
-    {0, _} = standin_broker:run("/bin/sh", ["-c", "cd \"$0/dev\" && to=$1 && shift && cp \"$@\" \"$to\"", root(), Bin
+    {0, _} = standin_broker:run("/bin/sh", ["-c", "cd \"$0/dev/install\" && to=$1 && shift && cp \"$@\" \"$to\"", root(), Bin
                                             | Own ++ ["install", "uninstall", "usage.sh", "emq_home.bash", "install_options.bash"]]),
     Bin.
 

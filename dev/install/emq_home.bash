@@ -89,6 +89,14 @@ works_in_release() {
     "$escript" "$checker" "$1" "$plugin" "${@:2}" || die "the release's Erlang cannot work with the plugin (see above)"
 }
 
+# built_root: the folder of what is to be installed. These scripts are in bin/ of an archive, or in dev/install/ of the repository.
+built_root() {
+    local here
+    here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+    if [[ $here == */dev/install ]]; then here=$(dirname "$here"); fi
+    dirname "$here"
+}
+
 # built ROOT FILE...: what is to be installed.
 built() {
     local root=$1 file

@@ -1,8 +1,8 @@
 # Where things are in an EMQ 2.3 release. Sourced by install_emq2, uninstall_emq2 and run, after emq_home.bash.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # they come from emq_home.bash
 patcher=$(dirname "${BASH_SOURCE[0]}")/patch_boot.escript
 
-# shellcheck disable=SC2034,SC2154 # they are used by those who source this; they come from emq_home.bash
+# shellcheck disable=SC2034 # they are used by those who source this
 find_emq() {
     needs bin/emqttd_ctl etc/emq.conf etc/plugins
     boot=$release_dir/emqttd.boot

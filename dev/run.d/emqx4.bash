@@ -1,9 +1,9 @@
 # How run handles an EMQX 4 release. Sourced by run, after emq_home.bash.
 # shellcheck shell=bash disable=SC2154,SC2034 # of run and emq_home.bash, and for run
-# shellcheck source=dev/emqx4.bash
-source "$here/emqx4.bash"
-# shellcheck source=dev/run_conf.bash
-source "$here/run_conf.bash"
+# shellcheck source=dev/install/emqx4.bash
+source "$root/dev/install/emqx4.bash"
+# shellcheck source=dev/run.d/conf.bash
+source "$root/dev/run.d/conf.bash"
 control=$home/bin/emqx_ctl
 
 node_do() { "$home/bin/emqx" "$1"; }
@@ -16,6 +16,6 @@ borrow_port() {
         [[ -n ${port:-} || ! -f $file ]] || port=$(conf_value "$file" listener.tcp.external)
     done
     port=${port:-1883}
-    mqtt_port=$("$here/free-port" "${port##*:}")
+    mqtt_port=$("$root/dev/free-port" "${port##*:}")
     [[ $mqtt_port == "${port##*:}" ]] || export EMQX_LISTENER__TCP__EXTERNAL=127.0.0.1:$mqtt_port
 }

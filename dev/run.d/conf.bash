@@ -1,8 +1,8 @@
-# What run does alike with an EMQ 2.3 and an EMQX 4 release, whose plugins have a conf file. Sourced by run_emq2.bash and run_emqx4.bash.
+# What run does alike with an EMQ 2.3 and an EMQX 4 release, whose plugins have a conf file. Sourced by emq2.bash and emqx4.bash.
 # shellcheck shell=bash disable=SC2154,SC2034 # of run and emq_home.bash, and for run
 
 install_plugin() {
-    "$here/install" "$home"
+    "$root/dev/install/install" "$home"
     # EMQX 4 has the conf in the plugin's own folder, which is there only now.
     find_emq
     keep_settings "$conf"
