@@ -7,4 +7,5 @@ pub mod isolated_topics;
 pub mod notices;
 pub mod returned;
 pub mod shared;
+pub mod tickets;
 pub mod waiters;

@@ -7,7 +7,8 @@ use crate::account::budget::Budget;
 use crate::account::in_flight::Epoch;
 use crate::account::isolated_topics::IsolatedTopics;
 use crate::account::notices::Notices;
-use crate::account::waiters::{Tickets, Waiters};
+use crate::account::tickets::Tickets;
+use crate::account::waiters::Waiters;
 use crate::config::Settings;
 use crate::metrics::Metrics;
 

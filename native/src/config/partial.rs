@@ -7,7 +7,8 @@
 use rdkafka::ClientConfig;
 use serde_json::Value;
 
-use super::{FAILURES, RULE, Settings, SpoolMode, one_of_names};
+use super::values::{FAILURES, one_of_names};
+use super::{RULE, Settings, SpoolMode};
 use crate::event::EventKind;
 use crate::rules::filter::TopicFilter;
 use crate::rules::rule::{FIELDS, FormatName, OnFailure, PRODUCES, Produce, Rule};

@@ -6,8 +6,9 @@
 mod checks;
 mod contents;
 
+use super::SettingError;
 use super::secret::{HIDDEN, Secret};
-use super::{SettingError, named, one_of};
+use super::values::{named, one_of};
 
 /// A secret that is in the conf file, or in a file of its own, or nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

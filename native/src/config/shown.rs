@@ -1,10 +1,13 @@
 //! Settings as they may be shown, compared and kept: without secrets.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
 use once_cell::sync::Lazy;
 
-use super::{RULE, Settings, passthrough};
+use super::values::{ENCODINGS, FAILURES, FORMATS, OVERFLOWS, SPOOLS, name_of};
+use super::{RULE, Settings, SpoolMode, listener, passthrough};
+use crate::rules::rule::PRODUCES;
 
 /// Secrets by their names in the application environment. Those of librdkafka's own properties are known by `passthrough`.
 const SECRETS: [&str; 2] = ["sasl_password", "ssl_key_password"];
@@ -38,6 +41,56 @@ impl Settings {
                 Shown { key, value, is_default, mark }
             })
             .collect()
+    }
+
+    /// The settings under the names of the configuration file, secrets replaced.
+    #[must_use]
+    pub fn redacted(&self) -> Vec<(String, String)> {
+        let milliseconds = |duration: Duration| format!("{}ms", duration.as_millis());
+        let mut list: Vec<(String, String)> = [
+            ("server", self.servers.clone()),
+            ("topic", self.topic.clone()),
+            ("encode_payload", name_of(&ENCODINGS, self.encode_payload)),
+            ("format", name_of(&FORMATS, self.format)),
+            ("topic.max_dynamic", self.max_dynamic_topics.to_string()),
+            ("queue.max_messages", self.max_messages.to_string()),
+            ("queue.max_size", self.max_bytes.to_string()),
+            ("produce", name_of(&PRODUCES, self.produce.mode)),
+            ("produce.timeout", milliseconds(self.produce.timeout)),
+            ("produce.max_waiters", self.produce.max_waiters.to_string()),
+            ("on_failure", name_of(&FAILURES, self.produce.on_failure)),
+            ("overflow", name_of(&OVERFLOWS, self.produce.block)),
+            ("spool", self.shown_spool()),
+            ("spool.dir", self.spool.dir.display().to_string()),
+            ("spool.max_size", self.spool.max_size.to_string()),
+            ("spool.segment_size", self.spool.segment_size.to_string()),
+            ("spool.sync_interval", milliseconds(self.spool.sync_interval)),
+            ("dead_letter.topic", self.dead_letter_topic.clone().unwrap_or_else(|| "none".to_owned())),
+            ("linger", self.linger.map_or_else(|| format!("auto ({})", milliseconds(self.linger())), milliseconds)),
+            ("compression", self.compression.clone()),
+            ("acks", self.acks.clone()),
+            ("idempotence", if self.idempotence { "on" } else { "off" }.to_owned()),
+            ("partitioner", self.partitioner.clone()),
+            ("shutdown_timeout", milliseconds(self.shutdown_timeout)),
+            (listener::KEY, self.metrics_listener.as_ref().map_or_else(|| "off".to_owned(), ToString::to_string)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        list.extend(self.security.shown());
+        list.extend(
+            self.rdkafka.iter().map(|(name, value)| (format!("rdkafka.{name}"), passthrough::redact(name, value))),
+        );
+        list
+    }
+
+    /// `spool`, and what is in force where that is more.
+    fn shown_spool(&self) -> String {
+        let configured = name_of(&SPOOLS, self.spool.mode);
+        if self.spool.mode == SpoolMode::Overflow && self.spools_always() {
+            format!("{configured} (always: something is durable)")
+        } else {
+            configured
+        }
     }
 
     fn marks(&self) -> Vec<(String, u64)> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::EventKind;
 use crate::rules::rule::{OnFailure, Produce};
 
 fn errors(pairs: &[(&str, &str)]) -> Vec<String> {
