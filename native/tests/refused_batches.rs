@@ -230,7 +230,7 @@ fn a_flush_waits_for_isolated_records() {
 /// The documented table is that of the code: the same errors, the same blame, the same order.
 #[test]
 fn the_table_of_kafkas_errors_is_that_of_the_code() {
-    let documented = include_str!("../../docs/KAFKA_ERRORS.md").lines().filter_map(|line| {
+    let documented = include_str!("../../docs/kafka-errors.md").lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
         Some((cells.next()?.trim_matches('`').to_owned(), cells.nth(1)?.to_owned()))
     });

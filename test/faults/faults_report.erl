@@ -108,17 +108,17 @@ exit_code(_, _) -> 1.
 
 %%% The documents
 
-%% @doc Writes docs/FAULTS.md and docs/faults.csv of the runs of this commit; 1 where one is not whole, or something failed.
+%% @doc Writes docs/faults.md and docs/faults.csv of the runs of this commit; 1 where one is not whole, or something failed.
 -spec docs() -> 0 | 1.
 docs() ->
     Docs = filename:join(os:getenv("PROJECT_ROOT"), "docs"),
     Rows = [{Kafka, rows(Kafka)} || Kafka <- faults_results:kafkas()],
     All = lists:append([R || {_, R} <- Rows]),
     ok = file:write_file(filename:join(Docs, "faults.csv"), unicode:characters_to_binary(faults_table:csv(All))),
-    ok = file:write_file(filename:join(Docs, "FAULTS.md"), unicode:characters_to_binary([opening(All) | [chapter(K, R) || {K, R} <- Rows]])),
+    ok = file:write_file(filename:join(Docs, "faults.md"), unicode:characters_to_binary([opening(All) | [chapter(K, R) || {K, R} <- Rows]])),
     Bad = [[Scenario, " [", atom_to_list(Mode), "], ", atom_to_list(Kafka), ": ", atom_to_list(Result), "\n"]
            || #{scenario := Scenario, mode := Mode, kafka := Kafka, result := Result} <- All, Result =:= failed orelse Result =:= missing],
-    io:format("docs/FAULTS.md and docs/faults.csv are written~n~ts", [Bad]),
+    io:format("docs/faults.md and docs/faults.csv are written~n~ts", [Bad]),
     min(1, length(Bad)).
 
 opening(Rows) ->

@@ -1,4 +1,4 @@
-%% docs/RECIPES.md, run as it is printed: each recipe's configuration goes through EMQ's schema into the plugin, the hook
+%% docs/recipes.md, run as it is printed: each recipe's configuration goes through EMQ's schema into the plugin, the hook
 %% calls that its text tells of are made, and what Kafka's own consumer reads is compared, character by character, with what the
 %% page says arrives. Only the server and the times are not the printed ones.
 -module(recipes_SUITE).
@@ -183,7 +183,7 @@ tool(Name, Args) ->
 %% The page.
 
 sections() ->
-    {ok, Text} = file:read_file(path("docs/RECIPES.md")),
+    {ok, Text} = file:read_file(path("docs/recipes.md")),
     [_Introduction | Sections] = string:split(binary_to_list(Text), "\n## ", all),
     [begin
          [Title, Body] = string:split(Section, "\n"),

@@ -21,7 +21,7 @@ pub enum Blame {
     Nobody,
 }
 
-/// The errors that are known. `docs/KAFKA_ERRORS.md` has the same table in the same order; a test holds the two together.
+/// The errors that are known. `docs/kafka-errors.md` has the same table in the same order; a test holds the two together.
 pub const TABLE: [(RDKafkaErrorCode, Blame); 37] = [
     (RDKafkaErrorCode::InvalidRecord, Blame::Record),
     (RDKafkaErrorCode::InvalidDifferentRecord, Blame::Record),
