@@ -9,7 +9,7 @@ EMQ_HOME ?=
 # Logins that need a library more: gssapi, oidc, or both with a comma. See README.md, Security.
 export FEATURES ?=
 
-.PHONY: all run demo test faults fuzz bench dist install uninstall clean distclean help
+.PHONY: all run demo test faults fuzz bench docs dist install uninstall clean distclean help
 .DEFAULT_GOAL := all
 
 all: ## Build in place: ebin/, priv/*.so (installs nothing; FEATURES=gssapi,oidc: with these logins)
@@ -34,6 +34,9 @@ fuzz: ## The properties that `make test` tries 256 times each, 100,000 times: mi
 
 bench: ## Side by side: raw librdkafka, the plugin, its peers on ERL_LIBS, MQTT with the plugin off and on (dev/bench --only GROUP)
 	@EMQ_HOME="$(EMQ_HOME)" dev/bench
+
+docs: ## Write the pages of docs/ that are made: configuration.md from the schema, events.md from schemas/
+	@dev/docs
 
 TARGET ?=
 
