@@ -11,10 +11,12 @@
 -spec set_up(faults_rig:mode(), [{Under :: string(), Topic :: string()}]) -> ok.
 set_up(Mode, Topics) ->
     _ = [ok = faults_kafka:topic(Topic, 3, ["cleanup.policy=compact"]) || {_, Topic} <- Topics],
-    faults_rig:settings([rule(Under, Topic) || {Under, Topic} <- Topics] ++ graveyard(buries(Mode))).
+    %% The first one takes the place of the rig's own rule.
+    Rules = [rule(Number, Under, Topic) || {Number, {Under, Topic}} <- lists:zip(lists:seq(1, length(Topics)), Topics)],
+    faults_rig:settings(Rules ++ graveyard(buries(Mode))).
 
-rule(Under, Topic) ->
-    {"hook.message.publish." ++ Under,
+rule(Number, Under, Topic) ->
+    {"hook.message.publish." ++ integer_to_list(Number),
      ["{\"filter\": \"", Under, "/#\", \"topic\": \"", Topic, "\", \"format\": \"template\", \"value\": \"${payload}\", "
       "\"key\": \"${topic[1]|}\"}"]}.
 
