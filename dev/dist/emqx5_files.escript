@@ -1,33 +1,37 @@
-%% Writes what EMQX 5 wants to know of the settings, from the one place where they are defined, the cuttlefish schema:
+%% Writes what EMQX 5 reads of the settings. The cuttlefish schema defines them, emqx5_form.term beside it has the words of the form:
 %%
 %%   emqx5_files.escript SCHEMA DIR
 %%
-%%   DIR/config_schema.avsc       Avro: what EMQX checks a new configuration against, with $ui, the dashboard's form
-%%   DIR/config_i18n.json         the words of that form: each setting's @doc
+%%   DIR/config_schema.avsc       Avro: the types of a new configuration, with $ui, the dashboard's form
+%%   DIR/config_i18n.json         the words of the form, in English (each setting's @doc) and in Chinese
 %%   DIR/config.hocon             every setting with its default
 %%   DIR/emqx5_settings.term      the plugin's own: from field to environment, see emq_plugin_kafka_emqx5_settings
 %%
-%% A field is named as the conf key is, with `_` for `.`: Avro's names have no dots, and `topic` and `topic.max_dynamic` are beside
+%% A field has the name of the conf key, with `_` for `.`: Avro's names have no dots, and `topic` and `topic.max_dynamic` are beside
 %% each other. Rules and librdkafka's properties are two maps, `hook` and `rdkafka`, whose keys keep their dots.
 
 -mode(compile).
+-include("json.hrl").
+-include("emqx5_form.hrl").
 
 -define(PREFIX, ["emq", "plugin", "kafka"]).
-%% In `$ui`, a row is 24 wide.
--define(HALF, 12).
--define(WHOLE, 24).
 -define(WIDTH, 78).
 
 main([SchemaFile, Dir]) ->
     code:ensure_loaded(cuttlefish_schema) =:= {module, cuttlefish_schema} orelse fail("cuttlefish is missing: run dev/setup"),
     {_Translations, Mappings, _Validators} = Schema = cuttlefish_schema:files([SchemaFile]),
     [{emq_plugin_kafka, Defaults}] = cuttlefish_generator:map(Schema, []),
-    Plain = [setting(Mapping, Defaults) || Mapping <- Mappings, is_plain(Mapping)],
-    Keys = [Key || #{key := Key} <- Plain],
-    Settings = [Setting#{doc := in_fields(Doc, Keys)} || #{doc := Doc} = Setting <- Plain] ++ maps(Mappings),
-    ok = write(Dir, "config_schema.avsc", json(avro(Settings))),
-    ok = write(Dir, "config_i18n.json", json(words(Settings))),
-    ok = write(Dir, "config.hocon", hocon(Settings)),
+    {ok, Form} = file:consult(filename:join(filename:dirname(SchemaFile), "emqx5_form.term")),
+    Found = settings(Mappings, Defaults),
+    Keys = [Key || #{key := Key} <- Found],
+    Keys =:= [element(1, Entry) || Entry <- Form, is_setting(Entry)]
+        orelse fail("emqx5_form.term needs all settings of the schema, in the same order"),
+    Groups = laid_out(groups(Form, [with_dots_replaced(Setting, Keys) || Setting <- Found])),
+    Settings = lists:append([Settings || {_Title, Settings} <- Groups]),
+    Checks = maps:from_list([{Name, Check} || {check, Name, _, _, _} = Check <- Form]),
+    ok = write(Dir, "config_schema.avsc", json(avro(Settings, Checks))),
+    ok = write(Dir, "config_i18n.json", json(words(Settings, Checks))),
+    ok = write(Dir, "config.hocon", hocon(Groups)),
     ok = write(Dir, "emqx5_settings.term", [io_lib:format("~p.~n", [term(Setting)]) || Setting <- Settings]);
 main(_) ->
     io:format(standard_error, "usage: see the head of ~s~n", [escript:script_name()]),
@@ -44,25 +48,34 @@ write(Dir, Name, Text) ->
 
 %% The mappings
 
-is_plain(Mapping) ->
-    not lists:member(env(Mapping), [hooks, rdkafka]).
+%% In the schema's order. The mappings of rules are one setting, and so are those of librdkafka's properties.
+settings(Mappings, Defaults) ->
+    Events = lists:sort([event(Mapping) || Mapping <- Mappings, env(Mapping) =:= hooks]),
+    lists:append(first_of_each([setting(env(Mapping), Mapping, Defaults, string:join(Events, ", ")) || Mapping <- Mappings], [])).
 
-setting(Mapping, Defaults) ->
+first_of_each([], _Seen) -> [];
+first_of_each([#{key := Key} = Setting | Settings], Seen) ->
+    [[Setting || not lists:member(Key, Seen)] | first_of_each(Settings, [Key | Seen])].
+
+%% The plugin checks the keys of the two maps: of a rule, the events that the schema has.
+setting(hooks, _Mapping, _Defaults, Events) ->
+    #{key => "hook", field => "hook", env => hooks, types => [{rules, string:lexemes(Events, ", ")}], default => none, value => none,
+      events => Events,
+      doc => "Rules: which events become records, for which Kafka topic, and in which format. The key is EVENT.NAME, such as "
+             "message.publish.1. The value is a JSON object, such as {\"filter\": \"sensors/#\", \"topic\": \"temps\"}. Without any "
+             "rule, five events go to the topic above: client.connected, client.disconnected, session.subscribed, "
+             "session.unsubscribed, message.publish. All events: " ++ Events ++ "."};
+setting(rdkafka, _Mapping, _Defaults, _Events) ->
+    #{key => "rdkafka", field => "rdkafka", env => rdkafka, types => [properties], default => none, value => none,
+      doc => "Any producer property of librdkafka, by its own name, such as socket.timeout.ms. It overrides the other settings."};
+setting(Env, Mapping, Defaults, _Events) ->
     Key = key(Mapping),
-    #{key => Key, field => field(Key), env => env(Mapping), types => types(cuttlefish_mapping:datatype(Mapping)),
-      default => default(cuttlefish_mapping:has_default(Mapping), Mapping), value => value(lists:keyfind(env(Mapping), 1, Defaults)),
+    #{key => Key, field => field(Key), env => Env, types => types(cuttlefish_mapping:datatype(Mapping)),
+      default => default(cuttlefish_mapping:has_default(Mapping), Mapping), value => value(lists:keyfind(Env, 1, Defaults)),
       doc => doc(Mapping)}.
 
-%% The two maps. Their keys are checked by the plugin: of a rule, the events that the schema has.
-maps(Mappings) ->
-    Events = [string:join(lists:droplast(lists:nthtail(4, cuttlefish_mapping:variable(Mapping))), ".")
-              || Mapping <- Mappings, env(Mapping) =:= hooks],
-    [#{key => "hook", field => "hook", env => hooks, types => [{rules, lists:sort(Events)}], default => none, value => none,
-       doc => "Rules: which events become records, where to, and in what form. The key is EVENT.NAME, such as message.publish.1, "
-              "the value a JSON object such as {\"filter\": \"sensors/#\", \"topic\": \"temps\"}. Without any rule five events go "
-              "to the topic above. Events: " ++ string:join(lists:sort(Events), ", ") ++ "."},
-     #{key => "rdkafka", field => "rdkafka", env => rdkafka, types => [properties], default => none, value => none,
-       doc => "librdkafka producer properties by their own names, such as socket.timeout.ms. They win over the other settings."}].
+event(Mapping) ->
+    string:join(lists:droplast(lists:nthtail(4, cuttlefish_mapping:variable(Mapping))), ".").
 
 key(Mapping) ->
     string:join(lists:nthtail(length(?PREFIX), cuttlefish_mapping:variable(Mapping)), ".").
@@ -92,37 +105,38 @@ doc(Mapping) ->
     Doc.
 
 %% A doc names other settings by their conf keys.
-in_fields(Doc, Keys) ->
+with_dots_replaced(#{doc := Doc} = Setting, Keys) ->
     Dotted = lists:reverse(lists:sort([{length(Key), Key} || Key <- Keys, lists:member($., Key)])),
-    lists:foldl(fun({_, Key}, Text) ->
-                    re:replace(Text, "\\b" ++ re:replace(Key, "\\.", "\\\\.", [global, {return, list}]) ++ "\\b", field(Key),
-                               [global, {return, list}])
-                end, Doc, Dotted).
+    Setting#{doc := lists:foldl(fun({_, Key}, Text) -> with_underscores(Key, Text) end, Doc, Dotted)}.
+
+with_underscores(Key, Text) ->
+    Escaped = re:replace(Key, "\\.", "\\\\.", [global, {return, list}]),
+    re:replace(Text, "\\b" ++ Escaped ++ "\\b", field(Key), [global, {return, list}]).
 
 %% What is written
 
 term(#{field := Field, env := Env, types := Types, value := Value}) ->
     {list_to_binary(Field), Env, Types, Value}.
 
-avro(Settings) ->
-    {[{"type", "record"}, {"name", "emq_plugin_kafka"}, {"fields", [avro_field(Setting) || Setting <- Settings]}]}.
+avro(Settings, Checks) ->
+    {[{"type", "record"}, {"name", "emq_plugin_kafka"}, {"fields", [avro_field(Setting, Checks) || Setting <- Settings]}]}.
 
-avro_field(#{field := Field, key := Key, types := Types} = Setting) ->
-    {Type, Component, Flex} = form(Key, Types),
+avro_field(#{field := Field, key := Key, types := Types, flex := Flex, is_required := IsRequired, checks := Own} = Setting, Checks) ->
+    {Type, Component} = form(Key, Types),
     {[{"name", Field}, {"type", Type}, {"default", written(Setting)},
-      {"$ui", {[{"component", Component}, {"flex", Flex}, {"required", false}, {"label", label(Field)}, {"description", description(Field)}
-                | options(Component, Types)]}}]}.
+      {"$ui", {[{"component", Component}, {"flex", Flex}, {"required", IsRequired}, {"label", label(Field)},
+                {"description", description(Field)} | options(Component, Types) ++ rules(Field, Own, Checks)]}}]}.
 
-%% No enum of Avro's: its symbols cannot be `1` and `0`, and where the record has one, EMQX's decoder does not take a configuration
+%% No enum of Avro's: its symbols cannot be `1` and `0`, and if the record has one, EMQX's decoder does not take a configuration
 %% without that field, so that a version with a new setting would refuse the configuration of the old one.
-form(_Key, [{enum, _}]) -> {"string", "select", ?HALF};
-form(_Key, [flag]) -> {"boolean", "switch", ?HALF};
-form(_Key, [integer]) -> {"int", "input-number", ?HALF};
+form(_Key, [{enum, _}]) -> {"string", "select"};
+form(_Key, [flag]) -> {"boolean", "switch"};
+form(_Key, [integer]) -> {"int", "input-number"};
 form(_Key, [{rules, _}]) -> strings();
 form(_Key, [properties]) -> strings();
-form(Key, _Types) -> {"string", input(lists:suffix("password", Key)), ?HALF}.
+form(Key, _Types) -> {"string", input(lists:suffix("password", Key))}.
 
-strings() -> {{[{"type", "map"}, {"values", "string"}]}, "key-value-editor", ?WHOLE}.
+strings() -> {{[{"type", "map"}, {"values", "string"}]}, "key-value-editor"}.
 
 input(true) -> "input-password";
 input(false) -> "input".
@@ -131,6 +145,15 @@ options("select", [{enum, Symbols} | _]) ->
     [{"options", [{[{"label", atom_to_list(Symbol)}, {"value", atom_to_list(Symbol)}]} || Symbol <- Symbols]}];
 options(_Component, _Types) ->
     [].
+
+rules(_Field, [], _Checks) -> [];
+rules(Field, Own, Checks) -> [{"rules", [{rule(Field, Test, Checks)} || Test <- Own]}].
+
+rule(_Field, {check, Name}, Checks) ->
+    {check, Name, Pattern, _English, _Chinese} = maps:get(Name, Checks),
+    [{"type", "pattern"}, {"pattern", Pattern}, {"message", message(atom_to_list(Name))}];
+rule(Field, {range, Min, Max}, _Checks) ->
+    [{"type", "range"}, {"min", Min}, {"max", Max}, {"message", message(Field)}].
 
 %% As an operator writes it.
 written(#{types := [{rules, _}]}) -> {[]};
@@ -142,18 +165,26 @@ written(#{default := Default}) when is_atom(Default) -> atom_to_list(Default);
 written(#{default := Default}) -> Default.
 
 %% The dashboard is English or Chinese; where a language is missing it would show the identifier.
-words(Settings) ->
-    {lists:append([[{label(Field), both(Field)}, {description(Field), both(Doc)}] || #{field := Field, doc := Doc} <- Settings])}.
+words(Settings, Checks) ->
+    {lists:append([[{label(Field), both(Label)}, {description(Field), both({Doc, Chinese})} | ranges(Field, Own, Checks)]
+                   || #{field := Field, label := Label, doc := Doc, chinese := Chinese, checks := Own} <- Settings])
+     ++ [{message(atom_to_list(Name)), both({English, Chinese})} || {check, Name, [_ | _], English, Chinese} <- maps:values(Checks)]}.
 
-both(Text) -> {[{"en", Text}, {"zh", Text}]}.
+ranges(Field, Own, #{range := {check, range, _, English, Chinese}}) ->
+    [{message(Field), both({io_lib:format(English, [Min, Max]), io_lib:format(Chinese, [Min, Max])})} || {range, Min, Max} <- Own].
+
+both({English, Chinese}) -> {[{"en", lists:flatten(English)}, {"zh", lists:flatten(Chinese)}]}.
 
 label(Field) -> "$" ++ Field ++ "_label".
 description(Field) -> "$" ++ Field ++ "_desc".
+message(Name) -> "$" ++ Name ++ "_expected".
 
 %% EMQX reads this when the plugin is installed for the first time, and writes it anew, without comments.
-hocon(Settings) ->
-    ["## The settings of emq_plugin_kafka and their defaults. What is empty is unset.\n",
-     [["\n", comment(Doc), Field, assigned(written(Setting)), "\n"] || #{field := Field, doc := Doc} = Setting <- Settings]].
+hocon(Groups) ->
+    ["## The settings of emq_plugin_kafka and their defaults. An empty value is unset.\n",
+     [["\n##--- ", Title, "\n",
+       [["\n", comment(Doc), Field, assigned(written(Setting)), "\n"] || #{field := Field, doc := Doc} = Setting <- Settings]]
+      || {Title, Settings} <- Groups]].
 
 assigned({[]}) -> " {}";
 assigned(Value) -> [" = ", compact(Value)].
@@ -166,24 +197,3 @@ lines([], Line) -> [Line];
 lines([Word | Words], []) -> lines(Words, Word);
 lines([Word | Words], Line) when length(Line) + length(Word) + 4 =< ?WIDTH -> lines(Words, Line ++ " " ++ Word);
 lines(Words, Line) -> [Line | lines(Words, [])].
-
-%% JSON, in the order in which it is given: an object is {[{Name, Value}]}, a list of characters a string.
-
-json(Value) -> [json(Value, "\n"), "\n"].
-
-json({[]}, _Indent) -> "{}";
-json({Members}, Indent) ->
-    Inner = Indent ++ "  ",
-    ["{", Inner, lists:join(["," | Inner], [[compact(Name), ": ", json(Value, Inner)] || {Name, Value} <- Members]), Indent, "}"];
-json([Element | _] = List, Indent) when not is_integer(Element) ->
-    Inner = Indent ++ "  ",
-    ["[", Inner, lists:join(["," | Inner], [json(Value, Inner) || Value <- List]), Indent, "]"];
-json(Value, _Indent) -> compact(Value).
-
-compact(Value) when is_boolean(Value) -> atom_to_list(Value);
-compact(Value) when is_integer(Value) -> integer_to_list(Value);
-compact(Text) -> [$", [escaped(Char) || Char <- Text], $"].
-
-escaped($") -> "\\\"";
-escaped($\\) -> "\\\\";
-escaped(Char) when Char >= 32 -> Char.

@@ -37,6 +37,15 @@ keys() ->
     [lists:nthtail(length(?PREFIX), string:join(cuttlefish_mapping:variable(M), "."))
      || M <- Mappings, not lists:member(cuttlefish_mapping:mapping(M), ["emq_plugin_kafka.hooks", "emq_plugin_kafka.rdkafka"])].
 
+%% In the order of the schema, rules and properties as one each.
+fields() ->
+    {_, Mappings, _} = schema(),
+    Names = [case lists:nth(4, cuttlefish_mapping:variable(M)) of
+                 Block when Block =:= "hook"; Block =:= "rdkafka" -> list_to_binary(Block);
+                 _ -> field(lists:nthtail(length(?PREFIX), string:join(cuttlefish_mapping:variable(M), ".")))
+             end || M <- Mappings],
+    lists:foldl(fun(Name, Before) -> Before ++ [Name || not lists:member(Name, Before)] end, [], Names).
+
 field(Key) ->
     list_to_binary(string:replace(Key, ".", "_", all)).
 
@@ -115,9 +124,9 @@ all_problems_are_told_test() ->
 %% The generated files
 
 every_key_has_a_field_in_each_file_test() ->
-    Fields = [field(Key) || Key <- keys()] ++ [<<"hook">>, <<"rdkafka">>],
+    Fields = fields(),
     ?assertEqual(Fields, [Name || {Name, _Env, _Types, _Default} <- element(2, file:consult(priv("emqx5_settings.term")))]),
-    ?assertEqual(Fields, [Name || #{<<"name">> := Name} <- maps:get(<<"fields">>, json("config_schema.avsc"))]),
+    ?assertEqual(Fields, [Name || #{<<"name">> := Name} <- form()]),
     {ok, Hocon} = file:read_file(priv("config.hocon")),
     {match, Set} = re:run(Hocon, "^([a-z0-9_]+) (?:= .+|\\{\\})$", [multiline, global, {capture, all_but_first, binary}]),
     ?assertEqual(Fields, lists:append(Set)).
@@ -125,21 +134,88 @@ every_key_has_a_field_in_each_file_test() ->
 %% What EMQX makes of a configuration that says nothing of a field: the default of the Avro schema, as that of cuttlefish.
 the_defaults_of_avro_are_those_of_cuttlefish_test() ->
     Config = maps:from_list([{Name, Default} || #{<<"name">> := Name, <<"default">> := Default} <-
-                                                    maps:get(<<"fields">>, json("config_schema.avsc"))]),
+                                                    form()]),
     ?assertEqual(length(keys()) + 2, maps:size(Config)),
     ?assertEqual(cuttlefish(schema(), []), ours(Config)).
 
-the_form_has_words_for_every_field_test() ->
+the_form_has_words_for_every_field_in_english_and_in_chinese_test_() ->
     Words = json("config_i18n.json"),
-    [?assertMatch({Name, Part, #{<<"en">> := <<_, _/binary>>, <<"zh">> := <<_, _/binary>>}}, {Name, Part, maps:get(maps:get(Part, Ui), Words)})
-     || #{<<"name">> := Name, <<"$ui">> := Ui} <- maps:get(<<"fields">>, json("config_schema.avsc")),
-        Part <- [<<"label">>, <<"description">>]],
-    ?assertEqual(2 * (length(keys()) + 2), maps:size(Words)).
+    Ui = [Ui || #{<<"$ui">> := Ui} <- form()],
+    Used = [maps:get(Part, U) || U <- Ui, Part <- [<<"label">>, <<"description">>]]
+        ++ [maps:get(<<"message">>, Rule) || U <- Ui, Rule <- maps:get(<<"rules">>, U, [])],
+    [?_assertEqual(lists:usort(Used), lists:sort(maps:keys(Words)))]
+        ++ [{binary_to_list(Id), fun() ->
+                 #{<<"en">> := English, <<"zh">> := Chinese} = maps:get(Id, Words),
+                 ?assertMatch({match, _}, re:run(English, "^[A-Za-z]{2}")),
+                 ?assertEqual(nomatch, re:run(English, "\\p{Han}", [unicode])),
+                 ?assertMatch({match, _}, re:run(Chinese, "\\p{Han}", [unicode]))
+             end} || Id <- Used].
+
+a_label_is_no_name_of_a_field_test_() ->
+    Words = json("config_i18n.json"),
+    [?_assertMatch({Label, {match, _}}, {Label, re:run(Label, "^(librdkafka|[A-Z])[A-Za-z -]+$")})
+     || #{<<"$ui">> := #{<<"label">> := Id}} <- form(), #{<<"en">> := Label} <- [maps:get(Id, Words)]].
+
+%% A row is 24 wide, and no field is broken over two rows.
+the_form_has_whole_rows_test() ->
+    0 = lists:foldl(fun(#{<<"name">> := Name, <<"$ui">> := #{<<"flex">> := Flex}}, Filled) ->
+                        ?assertMatch({Name, Sum} when Sum =< 24, {Name, Filled + Flex}),
+                        (Filled + Flex) rem 24
+                    end, 0, form()).
+
+server_and_topic_are_first_and_required_test() ->
+    ?assertEqual([<<"server">>, <<"topic">>], [Name || #{<<"name">> := Name} <- lists:sublist(form(), 2)]),
+    ?assertEqual([<<"server">>, <<"topic">>], [Name || #{<<"name">> := Name, <<"$ui">> := #{<<"required">> := true}} <- form()]).
+
+%% Otherwise nobody could save an unchanged form.
+every_default_passes_its_checks_test_() ->
+    [{binary_to_list(Name), ?_assert(passes(Default, Rule))}
+     || #{<<"name">> := Name, <<"default">> := Default, <<"$ui">> := Ui} <- form(), Rule <- maps:get(<<"rules">>, Ui, [])].
+
+%% Patterns have no bounds: the plugin checks them.
+what_a_pattern_takes_the_plugin_takes_test_() ->
+    [{binary_to_list(Name) ++ " = " ++ Text, ?_assertNotEqual(error, ours(#{Name => list_to_binary(Text)}))}
+     || #{<<"name">> := Name, <<"$ui">> := #{<<"rules">> := [#{<<"type">> := <<"pattern">>} = Rule]}} <- form(),
+        Text <- texts(), passes(list_to_binary(Text), Rule)].
+
+each_pattern_takes_the_usual_and_not_the_wrong_test_() ->
+    Rules = maps:from_list([{Message, Rule} || #{<<"$ui">> := Ui} <- form(), #{<<"message">> := Message} = Rule <- maps:get(<<"rules">>, Ui, [])]),
+    [{binary_to_list(Name) ++ " = " ++ binary_to_list(Text), ?_assertEqual(Takes, passes(Text, maps:get(<<"$", Name/binary, "_expected">>, Rules)))}
+     || {Name, Right, Wrong} <-
+            [{<<"servers">>, [<<"kafka1:9092">>, <<"a:1, b , [::1]:2">>, <<"SASL_SSL://a:1">>], [<<>>, <<"a;b">>, <<"a,,b">>, <<"a b">>]},
+             {<<"topic">>, [<<"t.1_2-3">>, <<"...">>], [<<>>, <<"a/b">>, <<".">>, <<"..">>, binary:copy(<<"t">>, 250)]},
+             {<<"topic_or_nothing">>, [<<>>, <<"dead">>], [<<"a b">>]},
+             {<<"duration">>, [<<"0">>, <<"500ms">>, <<"5s">>, <<"5S">>, <<"1h30m">>, <<".5s">>], [<<"5">>, <<"soon">>, <<"5 s">>, <<"auto">>, <<"0s">>]},
+             {<<"auto_or_duration">>, [<<"auto">>, <<"0">>, <<"5ms">>], [<<"soon">>]},
+             {<<"size">>, [<<"64MB">>, <<"1.5GB">>, <<"1024">>], [<<"big">>, <<"-1KB">>, <<"64 MB">>, <<"1.">>, <<"1TB">>]},
+             {<<"mechanism">>, [<<>>, <<"PLAIN">>, <<"SCRAM-SHA-512">>], [<<"plain">>, <<"NONE">>]},
+             {<<"listener">>, [<<"off">>, <<"9091">>, <<"0.0.0.0:9091">>, <<"[::1]:9091">>, <<":9091">>], [<<"on">>, <<"host">>, <<"0">>, <<"::1:9091">>]}],
+        {Takes, Texts} <- [{true, Right}, {false, Wrong}], Text <- Texts].
+
+%% The ranges are those of the library.
+the_ends_of_a_range_are_the_plugins_test_() ->
+    [{binary_to_list(Name), fun() ->
+         ?assertMatch({ok, _}, checked(#{Name => Min})),
+         ?assertMatch({ok, _}, checked(#{Name => Max})),
+         ?assertMatch({error, _}, checked(#{Name => Min - 1})),
+         ?assertMatch({error, _}, checked(#{Name => Max + 1}))
+     end} || #{<<"name">> := Name, <<"$ui">> := #{<<"rules">> := [#{<<"type">> := <<"range">>, <<"min">> := Min, <<"max">> := Max}]}} <- form()].
+
+checked(Config) ->
+    application:load(emq_plugin_kafka),
+    {ok, Environment} = emq_plugin_kafka_emqx5_settings:environment(Config),
+    emq_plugin_kafka_nif:check(emq_plugin_kafka_settings:of_environment(Environment)).
+
+passes(Value, #{<<"type">> := <<"pattern">>, <<"pattern">> := Pattern}) -> re:run(Value, Pattern, [{capture, none}]) =:= match;
+passes(Value, #{<<"type">> := <<"range">>, <<"min">> := Min, <<"max">> := Max}) -> Value >= Min andalso Value =< Max.
+
+form() ->
+    maps:get(<<"fields">>, json("config_schema.avsc")).
 
 passwords_are_hidden_while_they_are_written_test() ->
     ?assertEqual([<<"ssl_key_password">>, <<"sasl_password">>],
                  [Name || #{<<"name">> := Name, <<"$ui">> := #{<<"component">> := <<"input-password">>}} <-
-                              maps:get(<<"fields">>, json("config_schema.avsc"))]).
+                              form()]).
 
 json(Name) ->
     {ok, Text} = file:read_file(priv(Name)),

@@ -44,17 +44,44 @@ the_defaults_of_schema_and_library_are_the_same_test() ->
     ?assertEqual(checked(#{}), checked(environment([]))),
     ?assertMatch({ok, [_ | _]}, checked(#{})).
 
+%% Server and topic are set, all others are comments.
 the_conf_file_holds_every_setting_with_its_default_test() ->
-    {ok, Text} = file:read_file(filename:join([root(), "etc", "emq_plugin_kafka.conf"])),
-    Settings = conf(Text),
-    ?assertEqual(defaults(), environment(Settings)),
+    Set = conf(conf_text()),
+    ?assertMatch([{"server", _}, {"topic", _}], Set),
+    Commented = conf(re:replace(conf_text(), "^## (?=emq\\.plugin)", "", [multiline, global, {return, binary}])),
     {_, Mappings, _} = schema(),
-    Keys = [{string:join(cuttlefish_mapping:variable(M), "."), cuttlefish_mapping:has_default(M)} || M <- Mappings],
-    Missing = [Key || {Key, true} <- Keys, not lists:keymember(lists:nthtail(length(?PREFIX), Key), 1, Settings)],
-    ?assertEqual([], Missing),
-    %% What has no default is there as a comment.
-    [?assertMatch({Key, {match, _}}, {Key, re:run(Text, ["^## ", Key, " = .+"], [multiline])})
-     || {Key, false} <- Keys, string:find(Key, "$") =:= nomatch].
+    Keys = [{lists:nthtail(length(?PREFIX), string:join(cuttlefish_mapping:variable(M), ".")), cuttlefish_mapping:has_default(M)}
+            || M <- Mappings],
+    Plain = [Key || {Key, _} <- Keys, string:find(Key, "$") =:= nomatch],
+    %% In the order of the schema.
+    ?assertEqual(Plain, [Key || {Key, _} <- Commented, lists:member(Key, Plain)]),
+    ?assertEqual(defaults(), environment([Setting || {Key, _} = Setting <- Commented, lists:member({Key, true}, Keys)])),
+    %% Nothing that no mapping knows.
+    ?assertMatch(#{}, environment(Commented)).
+
+the_conf_file_says_what_the_docs_say_test_() ->
+    Words = words(re:replace(conf_text(), "^##", "", [multiline, global, {return, binary}])),
+    {_, Mappings, _} = schema(),
+    [{Sentence, ?_assertNotEqual(nomatch, string:find(Words, words(Sentence)))}
+     || M <- Mappings, not lists:any(fun(Part) -> hd(Part) =:= $$ end, cuttlefish_mapping:variable(M)),
+        Sentence <- [first_sentence(M)]].
+
+%% docs/configuration.md shows it.
+the_first_sentence_of_a_doc_is_short_test_() ->
+    {_, Mappings, _} = schema(),
+    [?_assertMatch({Sentence, Count} when Count =< 20, {Sentence, length(string:lexemes(Sentence, " "))})
+     || M <- Mappings, Sentence <- [first_sentence(M)]].
+
+first_sentence(Mapping) ->
+    [Doc] = cuttlefish_mapping:doc(Mapping),
+    string:trim(hd(string:split(Doc, ". ")), trailing, ".").
+
+words(Text) ->
+    lists:flatten(lists:join(" ", string:lexemes(unicode:characters_to_list(Text), " \n"))).
+
+conf_text() ->
+    {ok, Text} = file:read_file(filename:join([root(), "etc", "emq_plugin_kafka.conf"])),
+    Text.
 
 %% EMQ's rule: a comment begins with the first character of a line.
 conf(Text) ->
