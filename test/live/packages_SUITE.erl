@@ -17,6 +17,8 @@
     emqx4_uninstall_leaves_the_release_as_it_was/1,
     emqx4_conf_and_plugins_may_be_elsewhere/1,
     emqx5_package_is_what_emqx_demands/1,
+    emqx5_package_names_authors_and_links_of_the_application/1,
+    emqx5_package_describes_itself_in_short/1,
     emqx5_package_is_reproducible/1,
     emqx5_schema_is_avro_and_the_defaults_conform/1,
     emqx5_package_lies_ready_where_emqx_does_not_run/1,
@@ -53,7 +55,7 @@ init_per_testcase(Case, Config) ->
     Dir = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
     Source = filename:join(Dir, "plugin"),
     ok = filelib:ensure_dir(filename:join(Source, "x")),
-    ok = succeed("cp", ["-aL"] ++ [filename:join(?config(root, Config), Name) || Name <- ["ebin", "priv", "etc", "src", "dev", "README.md"]]
+    ok = succeed("cp", ["-aL"] ++ [filename:join(?config(root, Config), Name) || Name <- ["ebin", "priv", "etc", "src", "dev"]]
                        ++ [Source]),
     [{dir, Dir}, {source, Source}, {home, filename:join(Dir, "emqx")} | Config].
 
@@ -220,6 +222,35 @@ emqx5_package_is_what_emqx_demands(Config) ->
     ?assertEqual(lists:sort(Expected), lists:sort(maps:keys(Contents))).
 
 in(Name, File) -> filename:join([Name, Name, File]).
+
+%% EMQX shows them with the plugin. src/emq_plugin_kafka.app.src alone has them.
+emqx5_package_names_authors_and_links_of_the_application(Config) ->
+    App = source(Config, "ebin/" ?PLUGIN ".app"),
+    {ok, [{application, Plugin, Keys}]} = file:consult(App),
+    [Author] = proplists:get_value(maintainers, Keys),
+    ?assertEqual(#{authors => [Author], name => Author, contact => Author, website => "", repo => ""}, shown(Config, "plain")),
+    Links = [{"Repository", "https://git.invalid/\"it\""}, {"Contact", "ops@example.invalid"}],
+    Changed = {application, Plugin, lists:keystore(links, 1, Keys, {links, Links})},
+    ok = file:write_file(App, io_lib:format("~p.~n", [Changed])),
+    ?assertEqual(#{authors => [Author], name => Author, contact => "ops@example.invalid", website => "https://git.invalid/\"it\"",
+                   repo => "https://git.invalid/\"it\""}, shown(Config, "linked")).
+
+shown(Config, Label) ->
+    {ok, Files} = erl_tar:extract(package(Config, Label), [compressed, memory]),
+    {_, Json} = lists:keyfind(name_vsn(Config) ++ "/release.json", 1, Files),
+    #{<<"authors">> := Authors, <<"repo">> := Repo, <<"builder">> := Builder} = jiffy:decode(Json, [return_maps]),
+    #{<<"name">> := Name, <<"contact">> := Contact, <<"website">> := Website} = Builder,
+    #{authors => [binary_to_list(Author) || Author <- Authors], name => binary_to_list(Name), contact => binary_to_list(Contact),
+      website => binary_to_list(Website), repo => binary_to_list(Repo)}.
+
+%% The dashboard shows README.md as the description of the plugin: one screen or two, for EMQX 5.
+emqx5_package_describes_itself_in_short(Config) ->
+    {ok, Files} = erl_tar:extract(package(Config, "one"), [compressed, memory]),
+    {_, Text} = lists:keyfind(name_vsn(Config) ++ "/README.md", 1, Files),
+    ?assertEqual({ok, Text}, file:read_file(source(Config, "dev/dist/emqx5_package.md"))),
+    ?assert(byte_size(Text) =< 2560),
+    %% It stands alone: nothing is beside it.
+    ?assertEqual(nomatch, re:run(Text, "\\]\\((?!https?://)")).
 
 emqx5_package_is_reproducible(Config) ->
     ?assertEqual(file:read_file(package(Config, "one")), file:read_file(package(Config, "two"))).
