@@ -66,9 +66,9 @@ every_query_of_the_dashboard_has_an_answer(Config) ->
         Names = [Name || #{<<"metric">> := #{<<"__name__">> := Name}} <-
                              prometheus_server:query(Server, "{__name__=~\"emq_plugin_kafka_.*\"}")],
         ?assertEqual([], [Name || Name <- lists:usort(Names), string:find(Text, Name) =:= nomatch]),
-        %% And in README.md.
-        {ok, Readme} = file:read_file(root("README.md")),
-        ?assertEqual([], [Name || Name <- lists:usort([documented(Name) || Name <- Names]), string:find(Readme, Name) =:= nomatch])
+        %% And in docs/metrics.md.
+        {ok, Page} = file:read_file(root("docs/metrics.md")),
+        ?assertEqual([], [Name || Name <- lists:usort([documented(Name) || Name <- Names]), string:find(Page, Name) =:= nomatch])
     after
         Stopped = live_plugin:stopped(Publishers),
         ?assertMatch([{_, _, ok}, {_, _, ok}], Stopped),
@@ -194,7 +194,7 @@ value(Text, Series) ->
     [Line] = [Line || Line <- string:split(binary_to_list(Text), "\n", all), lists:prefix(Name, Line)],
     list_to_integer(lists:nthtail(length(Name), Line)).
 
-%% A metric as README.md names it.
+%% A metric as docs/metrics.md names it.
 documented(<<"emq_plugin_kafka_", Name/binary>>) ->
     ["`", re:replace(Name, "_(bucket|sum|count)$", "")].
 

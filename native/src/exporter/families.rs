@@ -1,4 +1,4 @@
-//! Which metrics there are. README.md has the table.
+//! Which metrics there are. docs/metrics.md has the table.
 //!
 //! Labels are names of the configuration, of the cluster, and of Kafka topics, whose number is bounded where clients make them.
 
