@@ -2,24 +2,12 @@
 %%
 %%   configuration.escript SCHEMA
 %%
-%% A setting's sentence is the first one of its @doc. Only the introduction and the groups are written here; a setting in no group is an error.
+%% Of each @doc it takes the first sentence, the range (`0 to 600s.`) and the words about values (`async: ...`). The groups are those of
+%% EMQX 5's form, in emqx5_form.term beside the schema. Only the introduction and the words for the two maps are written here.
 
 -mode(compile).
 
 -define(PREFIX, ["emq", "plugin", "kafka"]).
-
-%% Each setting is in one group, in the order of the page.
-groups() ->
-    [{"Kafka and topics", ["server", "topic", "topic.max_dynamic", "dead_letter.topic"]},
-     {"Records", ["format", "encode_payload", "hook"]},
-     {"Acknowledgements", ["produce", "produce.timeout", "produce.max_waiters", "on_failure"]},
-     {"Spool", ["spool", "spool.dir", "spool.max_size", "spool.segment_size", "spool.sync_interval"]},
-     {"Memory and stop", ["queue.max_messages", "queue.max_size", "overflow", "shutdown_timeout"]},
-     {"Producer", ["linger", "compression", "acks", "idempotence", "partitioner", "rdkafka"]},
-     {"Security", ["security.protocol", "ssl.ca.location", "ssl.endpoint.identification.algorithm", "ssl.certificate.location",
-                   "ssl.key.location", "ssl.key.password_file", "ssl.key.password", "sasl.mechanism", "sasl.username",
-                   "sasl.password_file", "sasl.password"]},
-     {"Metrics", ["metrics.listener"]}].
 
 introduction() ->
     "# Configuration\n"
@@ -48,15 +36,27 @@ introduction() ->
     "- `spool.*`, and `spool` to or from `off`, need a stop and a start of the plugin.\n"
     "- [Wrong settings](operating.md#wrong-settings) says what happens to an invalid value.\n".
 
+%% The mappings of the two maps are one setting each.
+names("hook") -> {"hook.EVENT.NAME", "hook"};
+names("rdkafka") -> {"rdkafka.PROPERTY", "rdkafka"};
+names(Key) -> {Key, lists:append(string:replace(Key, ".", "_", all))}.
+
+sentences("hook", _Mapping) -> ["[Rule](rules.md): which events become records, and how."];
+sentences(Key, Mapping) ->
+    [Doc] = cuttlefish_mapping:doc(Mapping),
+    Doc =/= "" orelse fail([Key, " has no @doc"]),
+    re:split(Doc, "(?<=\\S\\.) +", [{return, list}]).
+
 main([SchemaFile]) ->
     code:ensure_loaded(cuttlefish_schema) =:= {module, cuttlefish_schema} orelse fail("cuttlefish is missing: run dev/setup"),
     {_Translations, Mappings, _Validators} = cuttlefish_schema:files([SchemaFile]),
+    {ok, Form} = file:consult(filename:join(filename:dirname(SchemaFile), "emqx5_form.term")),
     Settings = maps:from_list(lists:reverse([{key(Mapping), Mapping} || Mapping <- Mappings])),
-    Grouped = lists:append([Keys || {_Title, Keys} <- groups()]),
-    lists:sort(Grouped) =:= lists:sort(maps:keys(Settings)) orelse
-        fail(io_lib:format("the groups do not fit the schema: ~p", [{Grouped -- maps:keys(Settings), maps:keys(Settings) -- Grouped}])),
+    Groups = groups(Form),
+    lists:sort(lists:append([Keys || {_Title, Keys} <- Groups])) =:= lists:sort(maps:keys(Settings))
+        orelse fail("emqx5_form.term needs all settings of the schema"),
     ok = io:setopts([{encoding, unicode}]),
-    io:put_chars([introduction(), [group(Title, [maps:get(Key, Settings) || Key <- Keys]) || {Title, Keys} <- groups()]]);
+    io:put_chars([introduction(), [group(Title, [{Key, maps:get(Key, Settings)} || Key <- Keys]) || {Title, Keys} <- Groups]]);
 main(_) ->
     io:format(standard_error, "usage: see the head of ~s~n", [escript:script_name()]),
     halt(2).
@@ -65,44 +65,59 @@ fail(Text) ->
     io:format(standard_error, "docs: ~s~n", [Text]),
     halt(1).
 
-group(Title, Mappings) ->
-    ["\n## ", Title, "\n\n| conf | EMQX 5 | default | values | |\n|---|---|---|---|---|\n", [row(Mapping) || Mapping <- Mappings]].
+groups([]) -> [];
+groups([{group, Title, _Chinese} | Form]) ->
+    {Settings, Rest} = lists:splitwith(fun(Entry) -> element(1, Entry) =/= group end, Form),
+    [{Title, [element(1, Setting) || Setting <- Settings]} | groups(Rest)];
+groups([_Check | Form]) -> groups(Form).
 
-row(Mapping) ->
-    {Conf, Field} = names(key(Mapping)),
-    Cells = [code(Conf), code(Field), default(cuttlefish_mapping:has_default(Mapping), Mapping),
-             values(key(Mapping), types(cuttlefish_mapping:datatype(Mapping))), sentence(key(Mapping), Mapping)],
-    ["| ", lists:join(" | ", Cells), " |\n"].
-
-%% The mappings of the two maps are one setting each.
 key(Mapping) ->
     key_of(lists:nthtail(length(?PREFIX), cuttlefish_mapping:variable(Mapping))).
 
 key_of([Map | _]) when Map =:= "hook"; Map =:= "rdkafka" -> Map;
 key_of(Names) -> string:join(Names, ".").
 
-names("hook") -> {"hook.EVENT.NAME", "hook"};
-names("rdkafka") -> {"rdkafka.PROPERTY", "rdkafka"};
-names(Key) -> {Key, lists:append(string:replace(Key, ".", "_", all))}.
+group(Title, Settings) ->
+    ["\n## ", Title, "\n\n| conf | EMQX 5 | default | values | meaning |\n|---|---|---|---|---|\n",
+     [row(Key, Mapping, sentences(Key, Mapping)) || {Key, Mapping} <- Settings],
+     paragraph(lists:append([choices(Key, Mapping, sentences(Key, Mapping)) || {Key, Mapping} <- Settings])),
+     paragraph([refused() || {"rdkafka", _} <- Settings])].
+
+refused() ->
+    "[librdkafka](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md) describes its properties. The plugin refuses:\n"
+    "\n"
+    "- `bootstrap.servers`, `metadata.broker.list`: use `server`.\n"
+    "- Code and commands: `plugin.library.paths`, `interceptors`, `ssl.engine.location`, `ssl.providers`, `sasl.kerberos.kinit.cmd`,\n"
+    "  `sasl.kerberos.min.time.before.relogin`.\n"
+    "- Properties that break the plugin's accounting: `delivery.report.only.error`, `enabled_events`, `log.queue`, `transactional.id`,\n"
+    "  `test.mock.num.brokers`, callbacks and pointers. With a spool also `message.timeout.ms`.\n".
+
+row(Key, Mapping, [Sentence | Sentences]) ->
+    {Conf, Field} = names(Key),
+    Cells = [code(Conf), code(Field), default(cuttlefish_mapping:has_default(Mapping), Mapping),
+             values(Key, types(Mapping), ranges(Sentences)), string:replace(Sentence, "|", "\\|", all)],
+    re:replace(["| ", lists:join(" | ", Cells), " |\n"], " +", " ", [global, {return, list}]).
 
 code(Text) -> ["`", Text, "`"].
 
 default(false, _Mapping) -> "";
-default(true, Mapping) -> code(io_lib:format("~s", [text(cuttlefish_mapping:default(Mapping))])).
+default(true, Mapping) -> code(text(cuttlefish_mapping:default(Mapping))).
 
 text(Value) when is_atom(Value) -> atom_to_list(Value);
 text(Value) when is_integer(Value) -> integer_to_list(Value);
 text(Value) -> Value.
 
-types([_ | _] = Types) -> Types;
-types(Type) -> [Type].
+types(Mapping) -> lists:flatten([cuttlefish_mapping:datatype(Mapping)]).
 
-values("hook", _Types) -> "JSON";
-values(_Key, Types) -> lists:join(", ", [Value || Type <- Types, Value <- value(Type, Types)]).
+ranges(Sentences) ->
+    [[" ", Range] || Sentence <- Sentences, {match, [Range]} <- [re:run(Sentence, "^([0-9]\\S* to \\S+)\\.$", [{capture, all_but_first, list}])]].
 
-value({enum, Values}, _Types) -> [code(atom_to_list(Value)) || Value <- Values];
+values("hook", _Types, _Range) -> "JSON";
+values(_Key, Types, Range) -> [lists:join(", ", lists:append([value(Type, Types) || Type <- Types])), Range].
+
+value({enum, Values}, _Types) -> [code(text(Value)) || Value <- Values];
 value(flag, _Types) -> ["`on`, `off`"];
-value({atom, Value}, _Types) -> [code(atom_to_list(Value))];
+value({atom, Value}, _Types) -> [code(text(Value))];
 value({duration, _Unit}, _Types) -> ["duration"];
 value({integer, 0}, _Types) -> [];
 value(integer, _Types) -> ["number"];
@@ -110,11 +125,11 @@ value(bytesize, _Types) -> ["size"];
 value(string, [string]) -> ["text"];
 value(string, _Types) -> [].
 
-%% Of the rules, each event has a sentence.
-sentence("hook", _Mapping) ->
-    "A [rule](rules.md): which events become records, and how.";
-sentence(Key, Mapping) ->
-    [Doc] = cuttlefish_mapping:doc(Mapping),
-    {match, [Sentence]} = re:run(Doc, "^(.*?\\S)(?:\\.(?: |$)|$)", [unicode, {capture, all_but_first, list}]),
-    Sentence =/= "" orelse fail([Key, " has no @doc"]),
-    [string:replace(Sentence, "|", "\\|", all), "."].
+%% What the values of a setting are: the sentences that begin with one.
+choices(Key, Mapping, Sentences) ->
+    Values = [text(Value) || {enum, Choices} <- types(Mapping), Value <- Choices] ++ [text(Value) || {atom, Value} <- types(Mapping)],
+    [["- ", code([Key, " = ", Value]), Rest, "\n"]
+     || Sentence <- Sentences, Value <- Values, [[], ":" ++ _ = Rest] <- [string:split(Sentence, Value)]].
+
+paragraph([]) -> "";
+paragraph(Lines) -> ["\n", Lines].

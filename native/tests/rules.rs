@@ -6,11 +6,13 @@ mod common;
 use std::time::Duration;
 
 use common::{Cluster, TOPIC, assert_adds_up, cluster, consume, consume_from, dropped, publish, publish_to, settings};
+use emq_plugin_kafka_nif::event::context::Context;
 use emq_plugin_kafka_nif::event::extra::{Attribute, Extra};
 use emq_plugin_kafka_nif::event::{Connection, Detail, Event, EventKind, Message};
 use emq_plugin_kafka_nif::flow::handle::Handle;
 use emq_plugin_kafka_nif::flow::outcome::{Outcome, Publisher};
 use emq_plugin_kafka_nif::metrics::{DropReason, Snapshot};
+use emq_plugin_kafka_nif::rules::template::Template;
 use serde_json::json;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -480,5 +482,30 @@ fn rules_with_topics_of_their_own_survive_many_stops_and_starts() {
     assert_eq!(handle.metrics().snapshot().success, 15);
     for topic in ["fixed", "made", TOPIC] {
         assert_eq!(consume_from(&cluster, topic, 5).len(), 5);
+    }
+}
+
+/// docs/rules.md has a table of templates and what they give, behind the payload that they are given.
+#[test]
+fn the_examples_of_the_page_are_true() {
+    let page = include_str!("../../docs/rules.md");
+    let (before, table) = page.split_once("| template | result |\n|---|---|\n").expect("the table");
+    let (_, client) = before.rsplit_once("\n\nFor example, ").expect("the client");
+    let code: Vec<&str> = client.split('`').skip(1).step_by(2).collect();
+    let [client, payload, topic] = code[..] else { panic!("client, payload and topic: {code:?}") };
+    let event = Event {
+        client_id: client.as_bytes(),
+        ..of(Message { payload: payload.as_bytes(), topic: topic.as_bytes(), ..message() }, None)
+    };
+    let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 5, "{rows:?}");
+    for row in rows {
+        let cells = row.replace("\\|", "\0");
+        let cells: Vec<String> = cells.split('`').skip(1).step_by(2).map(|cell| cell.replace('\0', "|")).collect();
+        let [template, expected] = &cells[..] else { panic!("two cells: {row}") };
+        let mut result = Vec::new();
+        let template = Template::new(template, event.kind).expect(row);
+        template.render(&Context::new(&event, NODE, 7), &mut result).expect(row);
+        assert_eq!(String::from_utf8_lossy(&result), *expected, "{row}");
     }
 }

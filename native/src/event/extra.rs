@@ -8,7 +8,7 @@ use crate::event::{EventKind, Value};
 
 /// What such an attribute is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the attribute of its name; README.md says what they mean")]
+#[allow(missing_docs, reason = "each is the attribute of its name; docs/events.md says what they mean")]
 pub enum Attribute {
     UserProperties,
     ContentType,

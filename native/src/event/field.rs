@@ -6,7 +6,7 @@ use crate::event::{Detail, Event, EventKind, OptionValue, Value};
 
 /// An attribute of an event, as `${name}` in a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the placeholder of its name; README.md says what they mean")]
+#[allow(missing_docs, reason = "each is the placeholder of its name; docs/events.md says what they mean")]
 pub enum Field {
     ClientId,
     Username,
