@@ -50,7 +50,7 @@ asked(Options) -> chosen(faults_choice:runs(Options), Options).
 
 chosen({error, Why}, _Options) -> refused(Why);
 chosen([], #{resume := true, kafka := Kafka}) -> over(Kafka);
-chosen(Runs, Options) -> judged(eunit:test([faults_oracle_tests, faults_table_tests, faults_proxy_tests]), Runs, Options).
+chosen(Runs, Options) -> judged(eunit:test([faults_oracle_tests, faults_table_tests, faults_page_tests, faults_proxy_tests]), Runs, Options).
 
 refused(Why) ->
     io:format(standard_error, "faults: ~ts~n", [Why]),

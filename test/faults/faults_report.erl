@@ -112,34 +112,11 @@ exit_code(_, _) -> 1.
 -spec docs() -> 0 | 1.
 docs() ->
     Docs = filename:join(os:getenv("PROJECT_ROOT"), "docs"),
-    Rows = [{Kafka, rows(Kafka)} || Kafka <- faults_results:kafkas()],
-    All = lists:append([R || {_, R} <- Rows]),
-    ok = file:write_file(filename:join(Docs, "faults.csv"), unicode:characters_to_binary(faults_table:csv(All))),
-    ok = file:write_file(filename:join(Docs, "faults.md"), unicode:characters_to_binary([opening(All) | [chapter(K, R) || {K, R} <- Rows]])),
+    Rows = lists:append([rows(Kafka) || Kafka <- faults_results:kafkas()]),
+    Run = #{commit => os:getenv("FAULTS_COMMIT"), broker => os:getenv("FAULTS_BROKER", "the stand-in broker")},
+    ok = file:write_file(filename:join(Docs, "faults.csv"), unicode:characters_to_binary(faults_table:csv(Rows))),
+    ok = file:write_file(filename:join(Docs, "faults.md"), unicode:characters_to_binary(faults_page:markdown(Run, Rows))),
     Bad = [[Scenario, " [", atom_to_list(Mode), "], ", atom_to_list(Kafka), ": ", atom_to_list(Result), "\n"]
-           || #{scenario := Scenario, mode := Mode, kafka := Kafka, result := Result} <- All, Result =:= failed orelse Result =:= missing],
+           || #{scenario := Scenario, mode := Mode, kafka := Kafka, result := Result} <- Rows, Result =:= failed orelse Result =:= missing],
     io:format("docs/faults.md and docs/faults.csv are written~n~ts", [Bad]),
     min(1, length(Bad)).
-
-opening(Rows) ->
-    Times = lists:sort([Finished || #{finished := [_ | _] = Finished} <- Rows]),
-    ["# What came of the fault suite\n\n"
-     "One run of all scenarios, in all modes, on commit `", os:getenv("FAULTS_COMMIT"), "`, with ", os:getenv("FAULTS_BROKER", "the stand-in broker"),
-     period(Times), ".\n"
-     "[faults.csv](faults.csv) has a row for each scenario, mode and Kafka, with the evidence.\n"
-     "`dev/faults --docs` wrote this page. [test/faults/README.md](../test/faults/README.md) tells how the suite works.\n\n"
-     "Modes: `async_off` (async, the spool off), `async` (the spool takes what memory does not), `always`, `durable`, `sync`.\n\n"
-     "- Acknowledged: messages for which a publisher got a PUBACK.\n"
-     "- Missing: acknowledged messages that are neither in Kafka nor in the dead-letter topic. A run fails unless its fault and mode allow them:\n"
-     "  they are counted as dropped or failed, one for one; or they died with the VM's memory in `async`; or a stopped plugin had no hooks.\n"
-     "- Sent again: what publishers themselves sent twice. Other duplicates: records beyond those; a run fails unless its fault explains them.\n"
-     "- Order breaks: records of one client that arrived out of order.\n"].
-
-period([]) -> "";
-period(Times) -> [", from ", hd(Times), " to ", lists:last(Times)].
-
-chapter(Kafka, Rows) ->
-    ["\n## ", heading(Kafka), "\n\n", faults_summary:markdown(Rows)].
-
-heading(single) -> "One Kafka node, behind a proxy";
-heading(cluster) -> "Three Kafka nodes whose partitions change leaders all the time".

@@ -1,7 +1,7 @@
 %% The results of a run for people: a Markdown table with a row for each family, which is what has the same number.
 -module(faults_summary).
 
--export([markdown/1]).
+-export([markdown/1, sum/2, unexplained/1, one/1]).
 
 %% @doc Of the rows that faults_table:csv/1 takes.
 -spec markdown([map()]) -> unicode:chardata().
@@ -19,9 +19,11 @@ family(Number, Rows) ->
             io_lib:format("~.1f", [sum(seconds, Run) / 60])],
     ["| ", lists:join(" | ", Cells), " |\n"].
 
+-spec sum(atom(), [map()]) -> integer() | float().
 sum(Column, Rows) -> lists:sum([maps:get(Column, Row, 0) || Row <- Rows]).
 
 %% Of the duplicates of a run, as many may be publishers' own.
+-spec unexplained([map()]) -> integer().
 unexplained(Rows) ->
     lists:sum([max(0, Duplicates - Again) || #{duplicates := Duplicates, sent_again := Again} <- Rows]).
 
@@ -37,6 +39,7 @@ told(Word, Rows) -> [Word, lists:join(", ", lists:uniq([one(Row) || Row <- Rows]
 without(0) -> "";
 without(N) -> io_lib:format("; ~b without a result", [N]).
 
+-spec one(map()) -> iodata().
 one(#{result := not_run, scenario := Name}) -> Name;
 one(#{scenario := Name, mode := Mode}) -> [Name, " ", atom_to_list(Mode)].
 
