@@ -17,7 +17,7 @@ This page says which events exist, when they occur, and which fields their JSON 
 [`schemas/`](../schemas/message.publish.schema.json), which has all details.
 
 - Without [rules](rules.md), the plugin sends the events in **bold**.
-- "on": `4, 5` is EMQX 4 and 5; `5` is EMQX 5; `MQTT 5` is EMQX with an MQTT 5 client; empty is every broker.
+- "on" names the brokers. `4, 5`: EMQX 4 and 5. `5`: EMQX 5. `MQTT 5`: EMQX, for MQTT 5 clients. Empty: all.
 - `?`: the field may be missing.
 - Times are ms since 1970, durations seconds.
 - Text that is not UTF-8 is base64, with `NAME_encoding` beside it.
@@ -129,10 +129,10 @@ def field_rows(events, known):
 def around(events, families):
     """The fields around `message`."""
     clients = {title: {event.client for event in family} for title, family in families.items()}
-    others = [f"in {title} of the {client}" for title, (client,) in clients.items() if client != "client"]
+    others = [f"{client} in {title}" for title, (client,) in clients.items() if client != "client"]
     fields = fields_of(events[0].schema)
     fields["type"] = ("text", "", "Kind of the event, see below.")
-    fields["client_id"] = ("text", "", f"Client ID of the client; {', '.join(others)}.")
+    fields["client_id"] = ("text", "", f"Client ID of the client ({', '.join(others)}).")
     return [[code(name), *says] for name, says in fields.items() if name != "message"]
 
 

@@ -211,6 +211,23 @@ files(Name) ->
 
 exists(Files) -> lists:any(fun(File) -> filelib:wildcard(File, root()) =/= [] end, Files).
 
+%% Counters, reasons, fields, alarms, tests: `missing_field`. Kafka's own errors are librdkafka's.
+every_name_is_somewhere_in_the_sources_test_() ->
+    {setup, fun sources/0, fun(Sources) ->
+        [{Name, ?_assertEqual([], [Word || Word <- words(Name), binary:match(Sources, list_to_binary(Word)) =:= nomatch] -- ["remote_console"])}
+         || Name <- pages() -- ["docs/kafka-errors.md"]]
+    end}.
+
+words(Name) ->
+    lists:usort([Word || Span <- docs_pages:spans(Name), Word <- found(Span, "(?<![\\w-])([a-z]+(?:_[a-z0-9]+)+)(?![\\w-])")]).
+
+%% With the names of the files. The documents are not among them.
+sources() ->
+    Files = lists:append([filelib:wildcard(Pattern, root()) || Pattern <- ["src/*", "native/**/*.rs", "priv/*.schema", "schemas/*", "dev/**/*",
+                                                                           "test/**/*.erl", "test/faults/mutants/*", "bench/**/*.{py,rs,erl}"]]),
+    iolist_to_binary([[File, "\n", Text] || File <- Files, filename:extension(File) =/= ".md",
+                                            {ok, Text} <- [file:read_file(filename:join(root(), File))]]).
+
 %% Code within text, and lines of blocks.
 
 pages() -> names() -- ?HISTORY.
