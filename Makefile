@@ -6,7 +6,7 @@
 
 export PROJECT_ROOT := $(CURDIR)
 EMQ_HOME ?=
-# Logins that need a library more: gssapi, oidc, or both with a comma. See README.md, Security.
+# Logins that need a library more: gssapi, oidc, or both with a comma. See docs/security.md.
 export FEATURES ?=
 
 .PHONY: all run demo test faults fuzz bench docs dist install uninstall clean distclean help

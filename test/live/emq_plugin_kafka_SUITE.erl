@@ -98,7 +98,7 @@ the_five_events_arrive_in_order(Config) ->
 refused({ok, _Client, Code}) when Code > 0 -> {error, {refused, Code}};
 refused({error, _} = Error) -> Error.
 
-%% The same hook calls give every field of the old plugin's JSON, but for the mendings that the README lists.
+%% The same hook calls give every field of the old plugin's JSON, with the exceptions that CHANGELOG.md lists.
 the_old_plugins_records_arrive_with_their_fields(Config) ->
     Calls = hook_calls:old_plugin(),
     ?assert(length(Calls) > 40),
