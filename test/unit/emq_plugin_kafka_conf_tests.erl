@@ -37,7 +37,7 @@ every_wrong_line_is_told_test() ->
 the_conf_file_gives_what_the_schema_defaults_to_test() ->
     {ok, Text} = file:read_file(filename:join([root(), "etc", "emq_plugin_kafka.conf"])),
     {ok, Pairs} = emq_plugin_kafka_conf:pairs(Text),
-    ?assert(length(Pairs) > 10),
+    ?assertMatch([_, _], Pairs),
     {ok, Shown} = emq_plugin_kafka_conf:environment(schema(), Pairs),
     {ok, Defaults} = emq_plugin_kafka_conf:environment(schema(), []),
     ?assertEqual(lists:sort(Defaults), lists:sort(Shown)).
