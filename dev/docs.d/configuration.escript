@@ -33,6 +33,8 @@ introduction() ->
     "- A duration is `0` or a number with a unit: `500ms`, `5s`, `1m`. A size is a number with a unit: `64MB`, `10GB`.\n"
     "- An empty setting has its default. A relative path starts at the broker's directory.\n"
     "- The broker reads the file when it boots. `kafka reload` applies a changed file without a gap.\n"
+    "- EMQ 2.3's dashboard stops and starts the plugin to apply a change. The next boot forgets it.\n"
+    "- EMQX 5 writes its file anew, without comments. A `spool_dir` below `data/` is below its data directory.\n"
     "- `spool.*`, and `spool` to or from `off`, need a stop and a start of the plugin.\n"
     "- [Wrong settings](operating.md#wrong-settings) says what happens to an invalid value.\n".
 
