@@ -11,7 +11,7 @@ markdown(Run, Rows) ->
 
 opening(#{commit := Commit, broker := Broker}, Rows) ->
     ["# Faults\n\n"
-     "This page answers: what does the plugin do under real faults? It is one run of the whole fault suite.\n\n"
+     "This page answers: what does the plugin do under real faults? These are the results of one run of the fault suite.\n\n"
      "- Commit `", Commit, "`, with ", Broker, period(lists:sort([Finished || #{finished := [_ | _] = Finished} <- Rows])), ".\n"
      "- One Kafka node behind a proxy, and three nodes whose partitions change leaders all the time.\n"
      "- [faults.csv](faults.csv) has a row for each scenario, mode and Kafka, with counters and evidence.\n"
