@@ -21,8 +21,9 @@ impl<'a> Levels<'a> {
     }
 
     /// All levels, in their order.
-    pub fn names(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        self.levels.iter().copied()
+    #[must_use]
+    pub fn names(&self) -> &[&'a [u8]] {
+        &self.levels
     }
 
     /// Whether it begins with `$`: no filter that begins with a wildcard matches it.

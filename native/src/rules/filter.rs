@@ -78,15 +78,15 @@ impl TopicFilter {
         if self.wildcard_first && topic.is_dollar() {
             return false;
         }
-        let mut names = topic.names();
+        let mut names = topic.names().iter();
         for level in &self.levels {
             match (level, names.next()) {
                 // A level that is itself called `#`, which no topic of a client has, is one level to the broker.
-                (Level::Hash, Some(name)) if name == b"#" => {}
+                (Level::Hash, Some(name)) if *name == b"#" => {}
                 // Matches the level above it, too: `a/#` matches `a`.
                 (Level::Hash, _) => return true,
                 (Level::Plus, Some(_)) => {}
-                (Level::Name(wanted), Some(name)) if wanted.as_bytes() == name => {}
+                (Level::Name(wanted), Some(name)) if wanted.as_bytes() == *name => {}
                 _ => return false,
             }
         }
