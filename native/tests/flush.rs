@@ -84,6 +84,7 @@ fn it_waits_for_the_spool_too() {
         submit(&handle, &publish(b"c1", b"x"));
     }
     assert_eq!(handle.flush(SHORT), Err(FlushError::Timeout(10)));
+    assert_eq!(handle.flush(SHORT), Err(FlushError::Timeout(10)), "librdkafka has them now, and the spool still");
     handle.reload(settings(&cluster.bootstrap_servers(), &spool), "n@h").expect("reloaded");
     assert_eq!(handle.flush(LONG), Ok(()));
     let counters = handle.metrics().snapshot();

@@ -66,7 +66,7 @@ impl Flush {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(FlushError::Timeout(left));
+                return Err(FlushError::Timeout(left.min(waiting(&pipeline))));
             }
             if left == 0 {
                 std::thread::sleep(LOOK / 5);
@@ -97,4 +97,10 @@ impl Flush {
         std::thread::sleep((LOOK / 5).saturating_sub(begun.elapsed()));
         left()
     }
+}
+
+/// All records that have no end yet. One of the spool that librdkafka has, too, counts once.
+fn waiting(pipeline: &Pipeline) -> u64 {
+    let counters = pipeline.shared().metrics.snapshot();
+    u64::try_from(counters.queued.saturating_add(counters.spooled)).unwrap_or(0)
 }

@@ -246,6 +246,12 @@ impl Pipeline {
         &self.node
     }
 
+    /// What outlives it.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Where its records go.
     #[must_use]
     pub const fn intake(&self) -> &Intake {
