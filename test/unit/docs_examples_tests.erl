@@ -6,7 +6,7 @@
 -import(docs_pages, [root/0, names/0]).
 
 %% Pages that show what others have, or once had.
--define(HISTORY, ["CHANGELOG.md", "test/faults/README.md"]).
+-define(HISTORY, ["CHANGELOG.md"]).
 %% What pages show as a mistake.
 -define(MISTAKES, [<<"produce = durabel">>]).
 

@@ -33,6 +33,10 @@ every_link_leads_somewhere_test_() ->
     true = length(names()) > 15,
     [{Name, fun() -> ?assertEqual([], [Link || Link <- docs_pages:links(Name), not leads_somewhere(Name, Link)]) end} || Name <- names()].
 
+the_readme_leads_to_every_page_of_docs_test() ->
+    Links = docs_pages:links("README.md"),
+    ?assertEqual([], [Name || "docs/" ++ _ = Name <- names(), not lists:member(list_to_binary(Name), Links)]).
+
 leads_somewhere(Name, Link) ->
     #{path := Path} = Parts = uri_string:parse(Link),
     is_map_key(scheme, Parts) orelse leads_to_file(filename:dirname(Name), Name, Path, maps:get(fragment, Parts, none)).
@@ -57,7 +61,7 @@ limits() ->
     [{"README.md", 7}, {"bench/README.md", 8}, {"ARCHITECTURE.md", 8}, {"CONTRIBUTING.md", 3},
      {"docs/configuration.md", 9}, {"docs/rules.md", 7}, {"docs/events.md", 7},
      {"docs/guarantees.md", 8}, {"docs/operating.md", 9}, {"docs/recipes.md", 12}, {"docs/install.md", 9}, {"docs/metrics.md", 6},
-     {"docs/security.md", 7}, {"dev/dist/emqx5_package.md", 2.5}].
+     {"docs/security.md", 7}, {"docs/faults.md", 4}, {"dev/dist/emqx5_package.md", 2.5}].
 
 no_page_is_too_long_test_() ->
     [{Name, ?_assertMatch({Size, Most} when Size > 0 andalso Size =< Most, {filelib:file_size(filename:join(root(), Name)), Kilobytes * 1024})}
