@@ -1,9 +1,9 @@
 //! What the command line asks for.
 
-use std::fmt::Display;
 use std::num::NonZero;
-use std::str::FromStr;
 use std::time::Duration;
+
+use emq_plugin_kafka_bench::options::{number, parse, seconds};
 
 /// All have a default.
 #[derive(Debug, Clone)]
@@ -49,10 +49,7 @@ impl Options {
     /// A word that is no `key=value`, an unknown key, a value of the wrong kind.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
-        for word in words {
-            let (key, value) = word.split_once('=').ok_or_else(|| format!("{word}: not a key=value"))?;
-            options.set(key, value).map_err(|reason| format!("{word}: {reason}"))?;
-        }
+        parse(words, |key, value| options.set(key, value))?;
         Ok(options)
     }
 
@@ -71,14 +68,6 @@ impl Options {
         }
         Ok(())
     }
-}
-
-fn number<N: FromStr<Err: Display>>(value: &str) -> Result<N, String> {
-    value.parse().map_err(|reason: N::Err| reason.to_string())
-}
-
-fn seconds(value: &str) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(number(value)?).map_err(|reason| reason.to_string())
 }
 
 #[cfg(test)]

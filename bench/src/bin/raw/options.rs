@@ -1,10 +1,9 @@
 //! What the command line asks for.
 
-use std::fmt::Display;
 use std::num::NonZero;
-use std::str::FromStr;
 use std::time::Duration;
 
+use emq_plugin_kafka_bench::options::{number, parse, seconds};
 use rdkafka::ClientConfig;
 
 use crate::headers;
@@ -75,10 +74,7 @@ impl Options {
     /// A word that is no `key=value`, an unknown key, a value of the wrong kind, no topic, fewer keys than threads.
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self::default();
-        for word in words {
-            let (key, value) = word.split_once('=').ok_or_else(|| format!("{word}: not a key=value"))?;
-            options.set(key, value).map_err(|reason| format!("{word}: {reason}"))?;
-        }
+        parse(words, |key, value| options.set(key, value))?;
         if options.topic.is_empty() {
             return Err("topic=NAME is missing".into());
         }
@@ -102,9 +98,7 @@ impl Options {
             "payload_bytes" => self.payload_bytes = number(value)?,
             "processes" => self.processes = number(value)?,
             "mode" => self.mode = mode(value)?,
-            "seconds" => {
-                self.seconds = Duration::try_from_secs_f64(number(value)?).map_err(|reason| reason.to_string())?;
-            }
+            "seconds" => self.seconds = seconds(value)?,
             "keys" => self.keys = number(value)?,
             "window" => self.window = number(value)?,
             "latency" => self.latency = switch(value)?,
@@ -139,10 +133,6 @@ impl Options {
         }
         config
     }
-}
-
-fn number<N: FromStr<Err: Display>>(value: &str) -> Result<N, String> {
-    value.parse().map_err(|reason: N::Err| reason.to_string())
 }
 
 fn mode(value: &str) -> Result<Mode, String> {
