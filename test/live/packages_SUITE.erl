@@ -33,17 +33,15 @@
     vm_args_that_cannot_be_changed_are_told/1
 ]).
 
+-import(packaging, [install/2, uninstall/2, script/2, new_version/2, source/2, home/2, append/2, succeed/2, run/2]).
+
 -define(PLUGIN, "emq_plugin_kafka").
 
 all() ->
-    [Name || {Name, 1} <- ?MODULE:module_info(exports), is_testcase(atom_to_list(Name))].
-
-is_testcase(Name) ->
-    not lists:any(fun(Other) -> lists:prefix(Other, Name) end, ["init_per_", "end_per_", "module_info"]).
+    packaging:cases(?MODULE).
 
 init_per_suite(Config) ->
-    Root = os:getenv("PROJECT_ROOT"),
-    ?assertNotEqual(false, Root),
+    Root = packaging:root(),
     {ok, [{application, _, Keys}]} = file:consult(filename:join([Root, "ebin", ?PLUGIN ".app"])),
     [{root, Root}, {vsn, proplists:get_value(vsn, Keys)} | Config].
 
@@ -54,9 +52,7 @@ end_per_suite(_Config) ->
 init_per_testcase(Case, Config) ->
     Dir = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
     Source = filename:join(Dir, "plugin"),
-    ok = filelib:ensure_dir(filename:join(Source, "x")),
-    ok = succeed("cp", ["-aL"] ++ [filename:join(?config(root, Config), Name) || Name <- ["ebin", "priv", "etc", "src", "dev"]]
-                       ++ [Source]),
+    ok = packaging:copy(?config(root, Config), Source),
     [{dir, Dir}, {source, Source}, {home, filename:join(Dir, "emqx")} | Config].
 
 end_per_testcase(_Case, Config) ->
@@ -70,14 +66,14 @@ end_per_testcase(_Case, Config) ->
 each_generation_is_recognised(Config) ->
     [begin
          ok = release(Config, Vsn),
-         {1, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+         {1, Said} = run(script(Config, "install"), [?config(home, Config)]),
          ?assertMatch({Vsn, {match, _}}, {Vsn, re:run(Said, Expected)}),
          ok = file:del_dir_r(?config(home, Config))
      end || {Vsn, Expected} <- [{"3.2.1", "is EMQX 3.2.1: there is a plugin for EMQ 2.3, EMQX 4 and EMQX 5"},
                                 {"5.6.1", "is EMQX 5.6.1: the plugin needs 5.7 or newer"}]],
     [begin
          ok = release(Config, Vsn),
-         {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+         {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
          ?assertMatch({Vsn, {match, _}}, {Vsn, re:run(Said, Expected)}),
          ok = file:del_dir_r(?config(home, Config))
      end || {Vsn, Expected} <- [{"4.4.19", ?PLUGIN " .* is installed in .*/etc/plugins/" ?PLUGIN},
@@ -87,10 +83,10 @@ each_generation_is_recognised(Config) ->
 an_archive_of_another_generation_is_refused(Config) ->
     ok = release(Config, "4.4.19"),
     Before = files(Config),
-    ok = file:delete(source(Config, "dev/install/install_emqx4")),
-    ok = file:delete(source(Config, "dev/install/uninstall_emqx4")),
+    ok = file:delete(script(Config, "install_emqx4")),
+    ok = file:delete(script(Config, "uninstall_emqx4")),
     [begin
-         {1, Said} = run(source(Config, "dev/install/" ++ Script), [?config(home, Config)]),
+         {1, Said} = run(script(Config, Script), [?config(home, Config)]),
          ?assertMatch({match, _}, re:run(Said, "is EMQX 4.4.19, and this archive is for another generation of EMQ: take the one with emqx4"))
      end || Script <- ["install", "uninstall"]],
     ?assertEqual(Before, files(Config)).
@@ -123,7 +119,7 @@ emqx4_finds_the_plugin_in_its_folder(Config) ->
 emqx4_code_that_does_not_load_is_compiled(Config) ->
     ok = release(Config, "4.4.19"),
     ok = file:write_file(source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
-    {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "compiled its modules for this release's OTP [0-9]+")),
     Beam = home(Config, "etc/plugins/" ?PLUGIN "/ebin/" ?PLUGIN "_sup.beam"),
     ?assertMatch({ok, {emq_plugin_kafka_sup, _}}, beam_lib:version(Beam)).
@@ -137,7 +133,7 @@ emqx4_conf_is_set_kept_and_taken_back(Config) ->
                  "^emq\\.plugin\\.kafka\\.topic = a&b\\|c$"]],
     ok = new_version(Config, "9.9.9"),
     ok = append(source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
-    {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
     [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
      || Expected <- [?PLUGIN " 9.9.9 has replaced version " ++ ?config(vsn, Config), "kept your .*" ?PLUGIN ".conf\n",
                      "has its own conf, with all keys, as .*" ?PLUGIN ".conf.new\n"]],
@@ -163,7 +159,7 @@ emqx4_conf_with_keys_that_are_gone_is_refused(Config) ->
     ok = install(Config, []),
     ok = append(conf4(Config), "emq.plugin.kafka.mistyped = 1\n"),
     Before = files(Config),
-    {1, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {1, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "does not know.*\n    emq.plugin.kafka.mistyped\n.*\ninstall: nothing was changed")),
     ?assertEqual(Before, files(Config)).
 
@@ -261,7 +257,7 @@ emqx5_schema_is_avro_and_the_defaults_conform(Config) ->
 
 emqx5_package_lies_ready_where_emqx_does_not_run(Config) ->
     ok = release(Config, "5.8.9"),
-    {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertEqual([name_vsn(Config) ++ ".tar.gz"], element(2, file:list_dir(home(Config, "plugins")))),
     [?assertMatch({Step, {match, _}}, {Step, re:run(Said, Step)})
      || Step <- ["1. .*/bin/emqx start", "2. .*/bin/emqx ctl plugins install " ++ name_vsn(Config),
@@ -271,7 +267,7 @@ emqx5_package_lies_ready_where_emqx_does_not_run(Config) ->
     Old = home(Config, "plugins/" ?PLUGIN "-0.0.1/release.json"),
     ok = filelib:ensure_dir(Old),
     ok = file:write_file(Old, <<"{}">>),
-    {0, Again} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Again} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Again, "plugins stop " ?PLUGIN "-0.0.1\n.*plugins disable .*-0.0.1\n.*plugins uninstall .*-0.0.1\n"
                                            ".*plugins install " ++ name_vsn(Config))).
 
@@ -297,7 +293,7 @@ emqx5_uninstall_leaves_the_configuration_and_a_purge_nothing(Config) ->
     ok = filelib:ensure_dir(Spool),
     ok = file:write_file(Spool, <<>>),
     ok = worked(home(Config, "data")),
-    {0, Said} = run(source(Config, "dev/install/uninstall"), [?config(home, Config)]),
+    {0, Said} = run(script(Config, "uninstall"), [?config(home, Config)]),
     [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
      || Expected <- ["kept the configuration .*/config.hocon", "kept the spool .*/data/kafka_spool",
                      "plugins uninstall " ++ name_vsn(Config)]],
@@ -309,7 +305,7 @@ emqx5_library_that_does_not_load_is_refused(Config) ->
     ok = release(Config, "5.8.9"),
     Before = files(Config),
     ok = file:write_file(source(Config, "priv/" ?PLUGIN "_nif.so"), <<"a text file, not a library">>),
-    {1, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {1, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "_nif.so cannot be loaded: it is no ELF library\n(.*\n)*install: nothing was changed")),
     ?assertEqual(Before, files(Config)).
 
@@ -336,7 +332,7 @@ emqx5_that_refuses_is_quoted(Config) ->
     ok = release(Config, "5.8.9"),
     running(Config, fun() ->
         ok = control(Config, "not_ok"),
-        {1, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+        {1, Said} = run(script(Config, "install"), [?config(home, Config)]),
         ?assertMatch({match, _}, re:run(Said, "emqx ctl plugins install " ++ name_vsn(Config) ++ ": .*not_ok.*\n.*run it again"))
     end).
 
@@ -346,11 +342,11 @@ listeners_open_after_plugins(Config) ->
     [begin
          ok = release(Config, Vsn),
          {ok, Before} = file:read_file(vm_args(Config)),
-         {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+         {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
          ?assertMatch({match, _}, re:run(Said, "EMQX opens its listeners after it has started plugins, from its next boot on")),
          {ok, Once} = file:read_file(vm_args(Config)),
          ?assertMatch({match, [_]}, re:run(Once, "^-emqx boot_modules \\[broker\\] -eval ", [multiline, global])),
-         {0, Again} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+         {0, Again} = run(script(Config, "install"), [?config(home, Config)]),
          ?assertEqual({Vsn, nomatch, {ok, Once}}, {Vsn, re:run(Again, "opens its listeners"), file:read_file(vm_args(Config))}),
          ok = uninstall(Config, []),
          ?assertEqual({Vsn, {ok, Before}}, {Vsn, file:read_file(vm_args(Config))}),
@@ -380,7 +376,7 @@ boot_modules_of_an_operator_stay(Config) ->
     ok = release(Config, "5.8.9"),
     ok = append(vm_args(Config), "\n-emqx boot_modules [broker]\n"),
     {ok, Before} = file:read_file(vm_args(Config)),
-    {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "vm.args has boot_modules of its own, which stay")),
     ?assertEqual({ok, Before}, file:read_file(vm_args(Config))).
 
@@ -388,7 +384,7 @@ boot_modules_of_an_operator_stay(Config) ->
 vm_args_that_cannot_be_changed_are_told(Config) ->
     ok = release(Config, "5.8.9"),
     ok = file:delete(vm_args(Config)),
-    {0, Said} = run(source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "etc/vm.args cannot be written: put these lines into it, .*:\n## .*\n-emqx boot_modules .*-eval ")),
     ok = uninstall(Config, []).
 
@@ -436,12 +432,6 @@ release_of(Config, Vsn) ->
     ok = file:write_file(vm_args(Config), "## EMQX's own\n-env ERL_FULLSWEEP_AFTER 1000"),
     file:write_file(home(Config, "releases/start_erl.data"), "13.1.5 " ++ Vsn).
 
-install(Config, Options) ->
-    succeed(source(Config, "dev/install/install"), Options ++ [?config(home, Config)]).
-
-uninstall(Config, Options) ->
-    succeed(source(Config, "dev/install/uninstall"), Options ++ [?config(home, Config)]).
-
 %% As a plugin leaves it whose settings have worked.
 worked(Data) ->
     File = filename:join(Data, "kafka_spool.settings"),
@@ -452,31 +442,12 @@ worked(Data) ->
 package(Config, Dir) ->
     Archive = filename:join([?config(dir, Config), Dir, name_vsn(Config) ++ ".tar.gz"]),
     ok = filelib:ensure_dir(Archive),
-    ok = succeed(source(Config, "dev/dist/emqx5_package"), [?config(source, Config), Archive]),
+    ok = packaging:package(Config, Archive),
     Archive.
 
-new_version(Config, Vsn) ->
-    App = source(Config, "ebin/" ?PLUGIN ".app"),
-    {ok, [{application, Name, Keys}]} = file:consult(App),
-    file:write_file(App, io_lib:format("~p.~n", [{application, Name, lists:keystore(vsn, 1, Keys, {vsn, Vsn})}])).
-
 name_vsn(Config) -> ?PLUGIN "-" ++ ?config(vsn, Config).
-home(Config, Name) -> filename:join(?config(home, Config), Name).
-source(Config, Name) -> filename:join(?config(source, Config), Name).
 conf4(Config) -> home(Config, "etc/plugins/" ?PLUGIN "/etc/" ?PLUGIN ".conf").
 vm_args(Config) -> home(Config, "etc/vm.args").
 live(Config) -> home(Config, "data/plugins/" ?PLUGIN "/config.hocon").
 
-files(Config) ->
-    Names = filelib:fold_files(?config(home, Config), "", true, fun(Name, Acc) -> [Name | Acc] end, []),
-    lists:sort([{Name, erlang:md5(element(2, file:read_file(Name)))} || Name <- Names]).
-
-append(File, Text) -> file:write_file(File, Text, [append]).
-
-succeed(Command, Args) ->
-    {Status, Output} = run(Command, Args),
-    ?assertEqual({Command, Args, 0, Output}, {Command, Args, Status, Output}),
-    ok.
-
-run("/" ++ _ = Command, Args) -> standin_broker:run(Command, Args);
-run(Command, Args) -> standin_broker:run(os:find_executable(Command), Args).
+files(Config) -> packaging:files(Config, []).

@@ -39,19 +39,17 @@
     demo_fails_where_no_record_arrives/1
 ]).
 
+-import(packaging, [install/1, uninstall/1, script/2, new_version/2, source/2, home/2, append/2, succeed/2, run/2, run/3]).
+
 -define(PLUGIN, "emq_plugin_kafka").
 
 all() ->
-    [Name || {Name, 1} <- ?MODULE:module_info(exports), is_testcase(atom_to_list(Name))].
-
-is_testcase(Name) ->
-    not lists:any(fun(Other) -> lists:prefix(Other, Name) end, ["init_per_", "end_per_", "module_info"]).
+    packaging:cases(?MODULE).
 
 init_per_suite(Config) ->
-    Root = os:getenv("PROJECT_ROOT"),
-    ?assertNotEqual(false, Root),
+    Root = packaging:root(),
     Pristine = filename:join(?config(priv_dir, Config), "pristine"),
-    ok = succeed(script(Root, "emqttd/build"), [Pristine]),
+    ok = succeed(dev(Root, "emqttd/build"), [Pristine]),
     [{root, Root}, {pristine, Pristine} | Config].
 
 end_per_suite(_Config) ->
@@ -63,9 +61,9 @@ init_per_testcase(Case, Config) ->
     Dir = filename:join(?config(priv_dir, Config), atom_to_list(Case)),
     Home = filename:join(Dir, "emqttd"),
     Source = filename:join(Dir, "plugin"),
-    ok = filelib:ensure_dir(filename:join(Source, "x")),
+    ok = filelib:ensure_dir(Home),
     ok = succeed("cp", ["-a", ?config(pristine, Config), Home]),
-    ok = succeed("cp", ["-aL"] ++ [filename:join(Root, Name) || Name <- ["ebin", "priv", "etc", "src", "dev"]] ++ [Source]),
+    ok = packaging:copy(Root, Source),
     ok = configure(Root, Home, Case),
     [{home, Home}, {source, Source} | Config].
 
@@ -92,9 +90,9 @@ installed_plugin_is_listed_and_loads(Config) ->
     ok = stop(Config).
 
 one_command_installs_sets_and_enables(Config) ->
-    Loaded = in_home(Config, "data/loaded_plugins"),
+    Loaded = home(Config, "data/loaded_plugins"),
     ok = file:write_file(Loaded, "emq_before.\n"),
-    {0, Said} = run(in_source(Config, "dev/install/install"),
+    {0, Said} = run(script(Config, "install"),
                     ["--server", "kafka1:9092,kafka2:9092", "--topic", "a&b|c", "--enable", ?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Said, "next:\n  1. [^\n]*/bin/emqttd start\n  2. [^\n]*/bin/emqttd_ctl kafka test")),
     {ok, Conf} = file:read_file(conf(Config)),
@@ -102,9 +100,9 @@ one_command_installs_sets_and_enables(Config) ->
      || Line <- ["^emq\\.plugin\\.kafka\\.server = kafka1:9092,kafka2:9092$", "^emq\\.plugin\\.kafka\\.server =",
                  "^emq\\.plugin\\.kafka\\.topic = a&b\\|c$", "^emq\\.plugin\\.kafka\\.topic ="]],
     ?assertEqual({ok, <<"emq_before.\n", ?PLUGIN, ".\n">>}, file:read_file(Loaded)),
-    {1, Refused} = run(in_source(Config, "dev/install/install"), ["--sever", "x", ?config(home, Config)]),
+    {1, Refused} = run(script(Config, "install"), ["--sever", "x", ?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Refused, "unknown option --sever")),
-    {0, _} = run(in_source(Config, "dev/install/install"), ["--topic", "plain", "--enable", ?config(home, Config)]),
+    {0, _} = run(script(Config, "install"), ["--topic", "plain", "--enable", ?config(home, Config)]),
     ?assertEqual({ok, <<"emq_before.\n", ?PLUGIN, ".\n">>}, file:read_file(Loaded)),
     ok = boot(Config),
     ?assertMatch({match, _}, re:run(plugins(Config), ?PLUGIN ", .*active=true")),
@@ -119,26 +117,26 @@ installing_twice_is_installing_once(Config) ->
 
 edited_conf_is_kept(Config) ->
     ok = install(Config),
-    Conf = in_home(Config, "etc/plugins/" ?PLUGIN ".conf"),
+    Conf = home(Config, "etc/plugins/" ?PLUGIN ".conf"),
     ok = append(Conf, "emq.plugin.kafka.topic = mine\n"),
     {ok, Edited} = file:read_file(Conf),
     ok = install(Config),
     ?assertEqual({ok, Edited}, file:read_file(Conf)),
     ?assertNot(filelib:is_file(Conf ++ ".new")),
     ok = new_version(Config, "9.9.9"),
-    ok = append(in_source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
+    ok = append(source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
     ok = install(Config),
     ?assertEqual({ok, Edited}, file:read_file(Conf)),
-    ?assertEqual(file:read_file(in_source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(Conf ++ ".new")),
+    ?assertEqual(file:read_file(source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(Conf ++ ".new")),
     ok = boots(Config).
 
 unedited_conf_is_replaced_by_an_upgrade(Config) ->
     ok = install(Config),
     ok = new_version(Config, "9.9.9"),
-    ok = append(in_source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
+    ok = append(source(Config, "etc/" ?PLUGIN ".conf"), "\n## new in 9.9.9\n"),
     ok = install(Config),
-    Conf = in_home(Config, "etc/plugins/" ?PLUGIN ".conf"),
-    ?assertEqual(file:read_file(in_source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(Conf)),
+    Conf = home(Config, "etc/plugins/" ?PLUGIN ".conf"),
+    ?assertEqual(file:read_file(source(Config, "etc/" ?PLUGIN ".conf")), file:read_file(Conf)),
     ?assertNot(filelib:is_file(Conf ++ ".new")).
 
 upgrade_replaces_folder_and_boot_entry(Config) ->
@@ -167,7 +165,7 @@ uninstall_leaves_the_release_as_it_was(Config) ->
 uninstall_keeps_an_edited_conf_aside(Config) ->
     Before = files(Config),
     ok = install(Config),
-    Conf = in_home(Config, "etc/plugins/" ?PLUGIN ".conf"),
+    Conf = home(Config, "etc/plugins/" ?PLUGIN ".conf"),
     ok = append(Conf, "emq.plugin.kafka.topic = mine\n"),
     {ok, Edited} = file:read_file(Conf),
     ok = uninstall(Config),
@@ -181,10 +179,10 @@ uninstall_keeps_what_others_did_to_the_boot_file(Config) ->
     ok = install(Config),
     Boot = boot_file(Config),
     Other = {application, other_plugin, [{vsn, "1"}, {modules, []}, {applications, [kernel, stdlib]}]},
-    OtherApp = in_home(Config, "lib/other_plugin-1/ebin/other_plugin.app"),
+    OtherApp = home(Config, "lib/other_plugin-1/ebin/other_plugin.app"),
     ok = filelib:ensure_dir(OtherApp),
     ok = file:write_file(OtherApp, io_lib:format("~p.~n", [Other])),
-    ok = succeed("escript", [in_source(Config, "dev/install/patch_boot.escript"), "add", Boot, "other_plugin-1", OtherApp]),
+    ok = succeed("escript", [script(Config, "patch_boot.escript"), "add", Boot, "other_plugin-1", OtherApp]),
     ok = file:rename(Boot ++ ".new", Boot),
     ok = uninstall(Config),
     {ok, Patched} = file:read_file(Boot),
@@ -194,7 +192,7 @@ uninstall_keeps_what_others_did_to_the_boot_file(Config) ->
     ok = boots(Config).
 
 uninstall_forgets_that_the_plugin_was_loaded(Config) ->
-    Loaded = in_home(Config, "data/loaded_plugins"),
+    Loaded = home(Config, "data/loaded_plugins"),
     ok = install(Config),
     ok = file:write_file(Loaded, "emq_before.\n" ?PLUGIN ".\nemq_after.\n"),
     ok = uninstall(Config),
@@ -202,19 +200,19 @@ uninstall_forgets_that_the_plugin_was_loaded(Config) ->
 
 install_says_that_a_running_node_needs_a_restart(Config) ->
     ok = boot(Config),
-    {0, Output} = run(in_source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Output} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Output, "EMQ is running \\(pid [0-9]+\\): until you restart it")),
     ok = stop(Config),
-    {0, Later} = run(in_source(Config, "dev/install/install"), [?config(home, Config)]),
+    {0, Later} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertEqual(nomatch, re:run(Later, "is running")).
 
 an_upgrade_says_what_is_new(Config) ->
     ok = install(Config),
     ok = append(conf(Config), "emq.plugin.kafka.topic = mine\n"),
     ok = new_version(Config, "9.9.9"),
-    ok = append(in_source(Config, "priv/" ?PLUGIN ".schema"), mapping("emq.plugin.kafka.brand_new")),
-    ok = append(in_source(Config, "etc/" ?PLUGIN ".conf"), "\n## emq.plugin.kafka.brand_new = x\n"),
-    {ok, [{application, _, Keys}]} = file:consult(in_home(Config, "lib/" ++ hd(plugin_folders(Config)) ++ "/ebin/" ?PLUGIN ".app")),
+    ok = append(source(Config, "priv/" ?PLUGIN ".schema"), mapping("emq.plugin.kafka.brand_new")),
+    ok = append(source(Config, "etc/" ?PLUGIN ".conf"), "\n## emq.plugin.kafka.brand_new = x\n"),
+    {ok, [{application, _, Keys}]} = file:consult(home(Config, "lib/" ++ hd(plugin_folders(Config)) ++ "/ebin/" ?PLUGIN ".app")),
     Said = says(Config, "install"),
     [?assertMatch({Expected, {match, _}}, {Expected, re:run(Said, Expected)})
      || Expected <- [?PLUGIN "-9.9.9 has replaced version " ++ proplists:get_value(vsn, Keys),
@@ -227,7 +225,7 @@ a_conf_with_keys_that_are_gone_is_refused(Config) ->
     ok = install(Config),
     ok = append(conf(Config), "emq.plugin.kafka.topic = mine\nemq.plugin.kafka.mistyped = 1\n"
                               "emq.plugin.kafka.hook.message.publish.1 = {}\nemq.plugin.kafka.rdkafka.socket.timeout.ms = 1000\n"),
-    Schema = in_source(Config, "priv/" ?PLUGIN ".schema"),
+    Schema = source(Config, "priv/" ?PLUGIN ".schema"),
     {ok, Text} = file:read_file(Schema),
     ok = file:write_file(Schema, re:replace(Text, "\\{mapping, \"emq.plugin.kafka.topic\"",
                                             "%% @formerly emq.plugin.kafka.topic\n{mapping, \"emq.plugin.kafka.main_topic\"")),
@@ -248,7 +246,7 @@ an_upgrade_leaves_a_running_plugin_at_work(Config) ->
     ?assertMatch({match, _}, re:run(Said, "emqttd stop && .*emqttd start")),
     ok = ctl(Config, ["plugins", "unload", ?PLUGIN]),
     ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
-    {0, Reloaded} = run(in_home(Config, "bin/emqttd_ctl"), ["kafka", "reload"]),
+    {0, Reloaded} = run(home(Config, "bin/emqttd_ctl"), ["kafka", "reload"]),
     ?assertEqual(nomatch, re:run(Reloaded, "no such file|error", [caseless])),
     ok = stop(Config),
     ok = boot(Config),
@@ -263,7 +261,7 @@ a_newer_spool_is_refused(Config) ->
     ok = install(Config),
     ok = append(conf(Config), "emq.plugin.kafka.spool.dir = data/elsewhere\n"),
     [begin
-         File = in_home(Config, "data/elsewhere/" ++ Name),
+         File = home(Config, "data/elsewhere/" ++ Name),
          ok = filelib:ensure_dir(File),
          ok = file:write_file(File, [Magic, <<7:32/little, 0:416>>]),
          refused(Config, "spool's file .*/data/elsewhere/" ++ Name ++ " has format version 7.*reads [0-9]+"),
@@ -278,7 +276,7 @@ a_purge_deletes_the_conf_and_the_spool(Config) ->
     ok = append(conf(Config), "emq.plugin.kafka.server = 127.0.0.1:1\nemq.plugin.kafka.produce = durable\n"),
     ok = boot(Config),
     ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
-    Uninstall = in_source(Config, "dev/install/uninstall"),
+    Uninstall = script(Config, "uninstall"),
     {1, Refused} = run(Uninstall, ["--purge", ?config(home, Config)]),
     ?assertMatch({match, _}, re:run(Refused, "EMQ is running .*stop it before a purge")),
     ok = stop(Config),
@@ -286,7 +284,7 @@ a_purge_deletes_the_conf_and_the_spool(Config) ->
     ok = install(Config),
     {0, _} = run(Uninstall, ["--purge", ?config(home, Config)]),
     ?assertEqual([], files(Config) -- Before),
-    ?assertNot(filelib:is_dir(in_home(Config, "data/kafka_spool"))).
+    ?assertNot(filelib:is_dir(home(Config, "data/kafka_spool"))).
 
 a_path_with_spaces_will_do(Config) ->
     Home = filename:join([filename:dirname(?config(home, Config)), "a place", "emqttd"]),
@@ -305,20 +303,20 @@ a_path_with_spaces_will_do(Config) ->
 
 an_ordinary_user_can_install(Config) ->
     in_the_hands_of_a_user(Config, fun(User, Mine) ->
-        {0, _} = run_as(User, in_source(Mine, "dev/install/install"), [?config(home, Mine)]),
+        {0, _} = run_as(User, script(Mine, "install"), [?config(home, Mine)]),
         [?assertMatch({Name, #file_info{uid = User}}, {Name, info(Name)})
-         || Name <- [conf(Mine), boot_file(Mine), in_home(Mine, "lib/" ++ hd(plugin_folders(Mine)))]],
-        {0, _} = run_as(User, in_source(Mine, "dev/install/uninstall"), [?config(home, Mine)])
+         || Name <- [conf(Mine), boot_file(Mine), home(Mine, "lib/" ++ hd(plugin_folders(Mine)))]],
+        {0, _} = run_as(User, script(Mine, "uninstall"), [?config(home, Mine)])
     end).
 
 what_cannot_be_written_is_named(Config) ->
     in_the_hands_of_a_user(Config, fun(User, Mine) ->
-        ok = file:change_mode(in_home(Mine, "lib"), 8#555),
+        ok = file:change_mode(home(Mine, "lib"), 8#555),
         Before = files(Mine),
-        {1, Said} = run_as(User, in_source(Mine, "dev/install/install"), [?config(home, Mine)]),
+        {1, Said} = run_as(User, script(Mine, "install"), [?config(home, Mine)]),
         ?assertMatch({match, _}, re:run(Said, "/emqttd/lib cannot be written: run this as the owner of the release")),
         ?assertEqual(Before, files(Mine)),
-        ok = file:change_mode(in_home(Mine, "lib"), 8#755)
+        ok = file:change_mode(home(Mine, "lib"), 8#755)
     end).
 
 %% Files of at most 1 MB: the library's copy fails as it does on a full disk.
@@ -327,7 +325,7 @@ a_failed_write_changes_nothing(Config) ->
     Before = files(Config),
     ok = new_version(Config, "9.9.9"),
     {Status, Said} = run("bash", ["-c", "ulimit -f 1024; trap '' XFSZ; exec \"$@\"", "bash",
-                                  in_source(Config, "dev/install/install"), ?config(home, Config)]),
+                                  script(Config, "install"), ?config(home, Config)]),
     ?assertNotEqual(0, Status),
     [?assertMatch({match, _}, re:run(Said, Expected)) || Expected <- ["_nif.so': File too large", "nothing was changed"]],
     ?assertEqual(Before, files(Config)).
@@ -339,7 +337,7 @@ a_directory_that_is_no_emq_is_refused(Config) ->
     ok = file:delete(boot_file(Config)),
     Before = files(Config),
     [begin
-         {Status, Output} = run(in_source(Config, "dev/install/" ++ Script), Args),
+         {Status, Output} = run(script(Config, Script), Args),
          ?assertEqual({Script, Args, 1}, {Script, Args, Status}),
          ?assertMatch({match, _}, re:run(Output, Expected))
      end || Script <- ["install", "uninstall"],
@@ -352,7 +350,7 @@ a_directory_that_is_no_emq_is_refused(Config) ->
 
 %% As OTP 23 cannot load what OTP 25 compiled.
 code_that_does_not_load_is_compiled(Config) ->
-    ok = file:write_file(in_source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
+    ok = file:write_file(source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
     ?assertMatch({match, _}, re:run(says(Config, "install"), "compiled its modules for this release's OTP [0-9]+")),
     ok = boot(Config),
     ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
@@ -361,13 +359,13 @@ code_that_does_not_load_is_compiled(Config) ->
 
 %% In embedded mode one module that does not load ends the boot of the whole broker.
 code_that_does_not_compile_is_refused(Config) ->
-    ok = file:write_file(in_source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
-    ok = file:write_file(in_source(Config, "src/" ?PLUGIN "_sup.erl"), <<"-module(", ?PLUGIN, "_sup).\nno code\n">>),
+    ok = file:write_file(source(Config, "ebin/" ?PLUGIN "_sup.beam"), <<"no code">>),
+    ok = file:write_file(source(Config, "src/" ?PLUGIN "_sup.erl"), <<"-module(", ?PLUGIN, "_sup).\nno code\n">>),
     refused(Config, ?PLUGIN "_sup was not compiled for OTP [0-9]+, which does not compile it"),
     ok = boots(Config).
 
 a_library_that_does_not_load_is_refused_in_words(Config) ->
-    Library = in_source(Config, "priv/" ?PLUGIN "_nif.so"),
+    Library = source(Config, "priv/" ?PLUGIN "_nif.so"),
     ok = for_another_processor(Library),
     refused(Config, "was built for [a-z0-9_]+, and this Erlang runs on [a-z0-9_]+"),
     ok = file:write_file(Library, <<"a text file, not a library">>),
@@ -376,12 +374,12 @@ a_library_that_does_not_load_is_refused_in_words(Config) ->
 a_library_that_does_not_load_costs_no_boot(Config) ->
     ok = install(Config),
     [Folder] = plugin_folders(Config),
-    ok = for_another_processor(in_home(Config, "lib/" ++ Folder ++ "/priv/" ?PLUGIN "_nif.so")),
+    ok = for_another_processor(home(Config, "lib/" ++ Folder ++ "/priv/" ?PLUGIN "_nif.so")),
     ok = boot(Config),
     ok = ctl(Config, ["plugins", "load", ?PLUGIN]),
-    {1, Status} = run(in_home(Config, "bin/emqttd_ctl"), ["kafka", "status"]),
+    {1, Status} = run(home(Config, "bin/emqttd_ctl"), ["kafka", "status"]),
     [?assertMatch({match, _}, re:run(Text, "was built for [a-z0-9_]+, and this Erlang runs on [a-z0-9_]+"))
-     || Text <- [Status, element(2, file:read_file(in_home(Config, "log/error.log")))]],
+     || Text <- [Status, element(2, file:read_file(home(Config, "log/error.log")))]],
     ok = stop(Config).
 
 %% erlang.mk, which builds EMQ 2.3 releases, overwrites the Makefile of a dependency that has this word in it.
@@ -396,7 +394,7 @@ kafka_stop_spares_a_stranger_with_its_old_pid(Config) ->
     ok = filelib:ensure_dir(filename:join(Dir, "x")),
     ok = file:write_file(filename:join(Dir, "pid"), integer_to_list(Pid)),
     Env = [{"KAFKA_DIR", Dir}, {"KAFKA", false}],
-    ?assertMatch({0, _}, run(script(?config(root, Config), "kafka/kafka"), ["stop"], Env)),
+    ?assertMatch({0, _}, run(dev(?config(root, Config), "kafka/kafka"), ["stop"], Env)),
     ?assertMatch({0, _}, run("kill", ["-0", integer_to_list(Pid)])),
     ok = succeed("kill", [integer_to_list(Pid)]).
 
@@ -414,21 +412,15 @@ demo_fails_where_no_record_arrives(Config) ->
 
 %% What the cases are made of
 
-install(Config) ->
-    succeed(in_source(Config, "dev/install/install"), [?config(home, Config)]).
-
-uninstall(Config) ->
-    succeed(in_source(Config, "dev/install/uninstall"), [?config(home, Config)]).
-
 %% What a script has to say when it succeeds.
 says(Config, Script) ->
-    {0, Said} = run(in_source(Config, "dev/install/" ++ Script), [?config(home, Config)]),
+    {0, Said} = run(script(Config, Script), [?config(home, Config)]),
     Said.
 
 %% An installation that says why not, and changes nothing.
 refused(Config, Expected) ->
     Before = files(Config),
-    {Status, Said} = run(in_source(Config, "dev/install/install"), [?config(home, Config)]),
+    {Status, Said} = run(script(Config, "install"), [?config(home, Config)]),
     ?assertEqual({1, Said}, {Status, Said}),
     ?assertEqual({match, Expected, Said}, {re:run(Said, Expected, [{capture, none}]), Expected, Said}),
     ?assertMatch({match, _}, re:run(Said, "nothing was changed")),
@@ -478,39 +470,33 @@ mapping(Key) ->
     ["\n{mapping, \"", Key, "\", \"emq_plugin_kafka.brand_new\", [{default, \"x\"}, {datatype, string}]}.\n"].
 
 conf(Config) ->
-    in_home(Config, "etc/plugins/" ?PLUGIN ".conf").
+    home(Config, "etc/plugins/" ?PLUGIN ".conf").
 
 boots(Config) ->
     ok = boot(Config),
     stop(Config).
 
 boot(Config) ->
-    succeed(in_home(Config, "bin/emqttd"), ["start"]).
+    succeed(home(Config, "bin/emqttd"), ["start"]).
 
 stop(Config) ->
-    succeed(in_home(Config, "bin/emqttd"), ["stop"]).
+    succeed(home(Config, "bin/emqttd"), ["stop"]).
 
 ctl(Config, Args) ->
-    succeed(in_home(Config, "bin/emqttd_ctl"), Args).
+    succeed(home(Config, "bin/emqttd_ctl"), Args).
 
 plugins(Config) ->
-    {0, Output} = run(in_home(Config, "bin/emqttd_ctl"), ["plugins", "list"]),
+    {0, Output} = run(home(Config, "bin/emqttd_ctl"), ["plugins", "list"]),
     Output.
 
 %% The demo as `make demo EMQ_HOME=...` runs it, in this case's own release.
 demo(Config, Env) ->
-    run(script(?config(root, Config), "run"), ["demo", ?config(home, Config)], Env).
+    run(dev(?config(root, Config), "run"), ["demo", ?config(home, Config)], Env).
 
 nothing_runs_from(Config) ->
-    {Status, _} = run(in_home(Config, "bin/emqttd"), ["ping"]),
+    {Status, _} = run(home(Config, "bin/emqttd"), ["ping"]),
     ?assertNotEqual(0, Status),
     ok.
-
-%% The next version of the plugin, with the same code.
-new_version(Config, Vsn) ->
-    App = in_source(Config, "ebin/" ?PLUGIN ".app"),
-    {ok, [{application, Name, Keys}]} = file:consult(App),
-    file:write_file(App, io_lib:format("~p.~n", [{application, Name, lists:keystore(vsn, 1, Keys, {vsn, Vsn})}])).
 
 %% Ports and node name of its own, so that it may run beside any other broker.
 configure(Root, Home, Case) ->
@@ -521,68 +507,17 @@ configure(Root, Home, Case) ->
     ]).
 
 free_port(Root) ->
-    {0, Port} = run(script(Root, "free-port"), []),
+    {0, Port} = run(dev(Root, "free-port"), []),
     string:trim(Port).
 
 %% Every file of the release but what the running broker writes, with its contents' hash.
-files(Config) ->
-    Home = ?config(home, Config),
-    Names = filelib:fold_files(Home, "", true, fun(Name, Acc) -> [Name | Acc] end, []),
-    lists:sort([{Name, digest(Name)} || Name <- Names,
-                                        not lists:prefix(filename:join(Home, "log"), Name),
-                                        not lists:prefix(filename:join(Home, "data/configs"), Name)]).
-
-digest(Name) ->
-    {ok, Contents} = file:read_file(Name),
-    erlang:md5(Contents).
+files(Config) -> packaging:files(Config, ["log", "data/configs"]).
 
 plugin_folders(Config) ->
-    filelib:wildcard(?PLUGIN "-*", in_home(Config, "lib")).
+    filelib:wildcard(?PLUGIN "-*", home(Config, "lib")).
 
 boot_file(Config) ->
-    in_home(Config, "releases/2.3.11/emqttd.boot").
+    home(Config, "releases/2.3.11/emqttd.boot").
 
-in_home(Config, Name) ->
-    filename:join(?config(home, Config), Name).
-
-in_source(Config, Name) ->
-    filename:join(?config(source, Config), Name).
-
-script(Root, Name) ->
+dev(Root, Name) ->
     filename:join([Root, "dev", Name]).
-
-append(File, Text) ->
-    file:write_file(File, Text, [append]).
-
-succeed(Command, Args) ->
-    {Status, Output} = run(Command, Args),
-    ?assertEqual({Command, Args, 0, Output}, {Command, Args, Status, Output}),
-    ok.
-
-run(Command, Args) ->
-    run(Command, Args, []).
-
-run(Command, Args, Env) ->
-    Port = open_port({spawn_executable, executable(Command)},
-                     [{args, Args}, {env, shell_env() ++ Env}, exit_status, stderr_to_stdout, binary, hide]),
-    collect(Port, []).
-
-%% The environment of a user's shell: what erl has set for this VM would reach the Erlangs that the scripts start.
-shell_env() ->
-    Own = os:getenv("BINDIR"),
-    Path = [Dir || Dir <- string:lexemes(os:getenv("PATH"), ":"), Dir =/= Own],
-    [{"PATH", lists:flatten(lists:join(":", Path))} | [{Name, false} || Name <- ["BINDIR", "ROOTDIR", "EMU", "PROGNAME"]]].
-
-executable(Command) ->
-    case os:find_executable(Command) of
-        false -> Command;
-        Path -> Path
-    end.
-
-collect(Port, Output) ->
-    receive
-        {Port, {data, Data}} -> collect(Port, [Output | Data]);
-        {Port, {exit_status, Status}} -> {Status, unicode:characters_to_list(iolist_to_binary(Output))}
-    after 300000 ->
-        ct:fail({no_end, unicode:characters_to_list(iolist_to_binary(Output))})
-    end.
