@@ -35,7 +35,7 @@ on_a_small_disk(Mode) ->
     {Status, _} = faults_kafka:shell(["dd if=/dev/zero of=", Ballast, " bs=64k"]),
     true = faults_wait:until("the spool is full", fun() -> state() =:= full end, 90000),
     {0, Df} = faults_kafka:shell(["df --output=avail ", disk(), " | tail -n 1"]),
-    ok = felt(Mode, Load),
+    ok = faults_full:felt(Mode, Load),
     ok = file:delete(Ballast),
     true = faults_wait:until("the spool has room", fun() -> state() =:= ok end, 30000),
     ok = faults_load:await(Load, acked, 1000),
@@ -43,19 +43,10 @@ on_a_small_disk(Mode) ->
     ok = faults_load:await(Load, acked, 1000),
     ok = faults_rig:drained(90000),
     #{dropped_by := #{spool_full := Dropped}} = faults_rig:stats(),
-    #{losses => losses(Mode),
+    #{losses => faults_full:losses(Mode),
       evidence => [{Status =/= 0, io_lib:format("the disk was full, ~s KB free", [string:trim(Df)])},
                    {Dropped > 0, io_lib:format("~b records refused meanwhile", [Dropped])},
-                   refused(Mode, Load)]}.
-
-felt(async, Load) -> faults_load:await(Load, acked, 2000);
-felt(_, Load) -> faults_load:await(Load, lost, 20).
-
-losses(async) -> {counted, [spool_full]};
-losses(_) -> none.
-
-refused(async, Load) -> faults_said:clients(async, Load);
-refused(_, Load) -> faults_said:clients(sync, Load).
+                   faults_full:refused(Mode, Load)]}.
 
 state() ->
     #{spool := #{state := State}} = faults_rig:stats(),

@@ -17,17 +17,17 @@ run(Mode) ->
     ok = faults_load:await(Load, acked, 500),
     ok = faults_proxy:mode(faults_rig:proxy(), refuse),
     true = faults_wait:until("the spool is full", fun() -> spool(state) =:= full end, 90000),
-    ok = felt(Mode, Load),
+    ok = faults_full:felt(Mode, Load),
     {Bytes, Max} = {spool(bytes), spool(max_bytes)},
     ok = faults_proxy:mode(faults_rig:proxy(), pass),
     true = faults_wait:until("the spool has room", fun() -> spool(state) =:= ok end, 90000),
     ok = faults_load:await(Load, acked, 2000),
     #{dropped_by := #{spool_full := Dropped}} = faults_rig:stats(),
-    #{losses => losses(Mode),
+    #{losses => faults_full:losses(Mode),
       evidence => [%% A part is kept for what a stop or reload hands over.
                    {Bytes >= Max div 2 andalso Bytes =< Max, io_lib:format("the spool was full: ~b of ~b bytes", [Bytes, Max])},
                    {Dropped > 0, io_lib:format("~b records refused because it was full", [Dropped])},
-                   refused(Mode, Load)]}.
+                   faults_full:refused(Mode, Load)]}.
 
 %% In sync a publisher puts one record a second into the spool, then its connection ends.
 clients(sync) -> 1000;
@@ -35,15 +35,6 @@ clients(_) -> 20.
 
 rate(sync) -> 10;
 rate(_) -> 200.
-
-felt(async, Load) -> faults_load:await(Load, acked, 2000);
-felt(_, Load) -> faults_load:await(Load, lost, 20).
-
-losses(async) -> {counted, [spool_full]};
-losses(_) -> none.
-
-refused(async, Load) -> faults_said:clients(async, Load);
-refused(_, Load) -> faults_said:clients(sync, Load).
 
 spool(Key) ->
     #{spool := #{Key := Value}} = faults_rig:stats(),
