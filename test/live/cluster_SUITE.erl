@@ -9,7 +9,7 @@
          a_second_node_with_the_same_spool_starts_degraded/1]).
 
 -import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, crashes/1, publishers/2,
-                      stopped/1]).
+                      stopped/1, settled/1]).
 
 -define(APP, emq_plugin_kafka).
 -define(COUNT, 100).
@@ -77,20 +77,20 @@ a_killed_node_costs_the_others_nothing(Config) ->
     [ok = set_and_restart(Node, [{produce, durable}, {hooks, [{"message.publish.1", "{}"}]}]) || Node <- Nodes],
     Publishers = [{Node, publishers(Node, 1)} || Node <- Nodes],
     #{accepted := Before} = rpc(Third, ?APP, stats, []),
-    ok = live_plugin:until(fun() -> maps:get(accepted, rpc(Third, ?APP, stats, [])) > Before + ?COUNT end),
+    ok = polling:until(fun() -> maps:get(accepted, rpc(Third, ?APP, stats, [])) > Before + ?COUNT end),
     ok = standin_broker:kill(home(Third)),
     #{accepted := Then} = rpc(First, ?APP, stats, []),
-    ok = live_plugin:until(fun() -> maps:get(accepted, rpc(First, ?APP, stats, [])) > Then + ?COUNT end),
+    ok = polling:until(fun() -> maps:get(accepted, rpc(First, ?APP, stats, [])) > Then + ?COUNT end),
     Acknowledged = [{Node, acknowledged(stopped(Clients))} || {Node, Clients} <- Publishers],
-    [ok = live_plugin:until(fun() -> settled(Node) end) || Node <- [First, Second]],
+    [ok = settled(Node) || Node <- [First, Second]],
     ?assertEqual(lists:sort([node_of(First), node_of(Second)]), lists:sort(rpc(First, emqttd_cluster, status, []))),
     %% What the conf file says: the spool is the one that it had.
     ok = standin_broker:start(home(Third)),
     ok = standin_broker:connect(home(Third)),
     ok = running(Third),
-    ok = live_plugin:until(fun() -> settled(Third) end),
+    ok = settled(Third),
     ?assertEqual(lists:sort([node_of(Node) || Node <- Nodes]), lists:sort(rpc(Second, emqttd_cluster, status, []))),
-    Records = [Value || #{value := Value} <- all_records(topic(Config))],
+    Records = [jiffy:decode(Value, [return_maps]) || #{value := Value} <- kafka_reader:all_records(topic(Config))],
     [?assertEqual({name(Node), lists:seq(1, Count)}, {name(Node), numbers(Node, Records)})
      || {Node, Count} <- Acknowledged, Node =/= Third],
     {Third, Last} = lists:keyfind(Third, 1, Acknowledged),
@@ -130,12 +130,3 @@ numbers(Node, Records) ->
 
 %% How many messages the one publisher of a node had acknowledged.
 acknowledged([{_Id, Count, _End}]) -> Count.
-
-settled(Node) ->
-    #{queued := Queued, spooled := Spooled} = rpc(Node, ?APP, stats, []),
-    Queued =:= 0 andalso Spooled =:= 0.
-
-all_records(Topic) ->
-    {0, Output} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "kafka"]), ["read", Topic]),
-    [#{value => jiffy:decode(Value, [return_maps])}
-     || Line <- string:split(string:trim(Output), "\n", all), [_, _, _, _, _, Value] <- [string:split(Line, "\t", all)]].

@@ -13,7 +13,8 @@
          lost_records_raise_an_alarm_and_are_logged/1, a_broker_without_alarms_is_none_the_worse/1,
          librdkafkas_lines_have_their_levels/1, nothing_is_printed_by_the_broker/1]).
 
--import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, degraded/1, logged/2, crashes/1, until/1]).
+-import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, degraded/1, logged/2, crashes/1]).
+-import(polling, [until/1]).
 
 -define(APP, emq_plugin_kafka).
 -define(NOBODY, "127.0.0.1:1").
@@ -30,18 +31,14 @@ all() ->
 
 init_per_suite(Config) ->
     Directory = filename:join(proplists:get_value(priv_dir, Config), "cluster"),
-    true = os:putenv("KAFKA_CLUSTER_DIR", Directory),
-    true = os:putenv("NODES", "1"),
-    {0, _} = cluster(["make"]),
-    {0, _} = cluster(["start"]),
+    true = os:putenv("KAFKA_CLUSTER_DIR", kafka_cluster:start(Directory, [])),
     [{0, _} = cluster(["topics", "--create", "--topic", Topic, "--partitions", "1"]) || Topic <- ["mqtt", "denied"]],
     {0, _} = cluster(["acls", "--add", "--deny-principal", "User:limited", "--operation", "Write", "--topic", "denied"]),
     live_plugin:start([], Config).
 
 end_per_suite(Config) ->
     ok = standin_broker:stop(home(Config)),
-    {0, _} = cluster(["clean"]),
-    ok.
+    kafka_cluster:stop(cluster()).
 
 init_per_testcase(_Case, Config) ->
     {0, _} = cluster(["start"]),
@@ -340,25 +337,15 @@ raised(Config, Name) ->
 cleared(Config) ->
     until(fun() -> alarms(Config) =:= [] end).
 
-cluster(Args) ->
-    standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "cluster"]), Args).
+cluster() -> os:getenv("KAFKA_CLUSTER_DIR").
+cluster(Args) -> kafka_cluster:run(cluster(), Args).
 
-told(Args) ->
-    {0, Output} = cluster(Args),
-    string:trim(Output).
-
-address(Listener) -> told(["bootstrap", Listener]).
-password(User) -> told(["password", User]).
+address(Listener) -> kafka_cluster:address(cluster(), Listener).
+password(User) -> kafka_cluster:password(cluster(), User).
 
 topic(Name) ->
     Topic = Name ++ "-" ++ integer_to_list(erlang:unique_integer([positive])),
     {0, _} = cluster(["topics", "--create", "--topic", Topic, "--partitions", "1"]),
     Topic.
 
-%% All records of a topic, by Kafka's own consumer.
-read(Topic) ->
-    Kafka = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "kafka"]),
-    {0, Output} = standin_broker:run("/usr/bin/env", ["KAFKA=" ++ address("PLAINTEXT"), Kafka, "read", Topic]),
-    [#{headers => Headers, key => list_to_binary(Key), value => list_to_binary(Value)}
-     || Line <- string:split(string:trim(Output), "\n", all),
-        [_, _, _, Headers, Key, Value] <- [string:split(Line, "\t", all)]].
+read(Topic) -> kafka_reader:all_records(Topic, address("PLAINTEXT")).

@@ -18,7 +18,7 @@
          the_commands_are_there_while_the_plugin_runs/1]).
 
 -import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, logged/2, crashes/1, env/1,
-                      publishers/2, stopped/1, get_config/1, put_config/2]).
+                      publishers/2, stopped/1, settled/1, get_config/1, put_config/2]).
 
 -define(APP, emq_plugin_kafka).
 -define(NOBODY, "127.0.0.1:1").
@@ -452,13 +452,13 @@ a_start_with_wrong_settings_goes_on_with_the_last_ones(Config) ->
          ok = logged(Config, "emq.plugin.kafka." ++ Key ++ ": .*the last settings that worked are in use"),
          {1, Status} = ctl(Config, ["status"]),
          ?assertMatch({match, _}, re:run(Status, "state +: running\nproblem +: emq.plugin.kafka." ++ Key)),
-         ok = live_plugin:until(fun() -> lists:member(<<"settings">>, maps:get(alarms, rpc(Config, emq_plugin_kafka, status, []))) end),
+         ok = polling:until(fun() -> lists:member(<<"settings">>, maps:get(alarms, rpc(Config, emq_plugin_kafka, status, []))) end),
          ok = killed(rpc(Config, erlang, whereis, [emq_plugin_kafka_producer])),
          ok = running(Config),
          #{problems := [Still]} = rpc(Config, emq_plugin_kafka, status, []),
          ?assertMatch({Key, {match, _}}, {Key, re:run(Still, "emq.plugin.kafka." ++ Key)}),
          ok = stop_set_start(Config, [lists:keyfind(Name, 1, [{produce, durable} | defaults(Config)])]),
-         ok = live_plugin:until(fun() -> maps:get(alarms, rpc(Config, emq_plugin_kafka, status, [])) =:= [] end),
+         ok = polling:until(fun() -> maps:get(alarms, rpc(Config, emq_plugin_kafka, status, [])) =:= [] end),
          {0, _} = ctl(Config, ["status"])
      end || {N, {Name, Key, Wrong}} <- lists:zip([1, 2, 3], [{topic, "topic", "bad topic!"}, {spool_dir, "spool.dir", "/proc/nowhere"},
                                                              {shutdown_timeout, "shutdown_timeout", "soon"}])],
@@ -498,14 +498,14 @@ a_producer_that_cannot_be_replaced_is_tried_again_after_a_pause(Config) ->
     {ok, Client, 0} = connect(Config, #{client_id => <<"culprit">>}),
     [ok = mqtt_client:publish(Client, Topic, <<"1">>, 1) || Topic <- [<<"k/a">>, <<"k">>]],
     ok = mqtt_client:disconnect(Client),
-    ok = live_plugin:until(fun() -> spoiled =:= element(1, rpc(Config, emq_plugin_kafka_nif, status, [])) end),
+    ok = polling:until(fun() -> spoiled =:= element(1, rpc(Config, emq_plugin_kafka_nif, status, [])) end),
     %% One that has ended is not replaced.
     {ok, _} = rpc(Config, emq_plugin_kafka_nif, suspend, []),
     ok = rpc(Config, sys, resume, [emq_plugin_kafka_producer]),
     Tries = fun(Count) -> fun() -> length(binary:matches(standin_broker:log(home(Config), "error.log"), <<"no new producer: ">>)) >= Count end end,
-    ok = live_plugin:until(Tries(1)),
+    ok = polling:until(Tries(1)),
     First = erlang:monotonic_time(millisecond),
-    ok = live_plugin:until(Tries(2)),
+    ok = polling:until(Tries(2)),
     ?assert(erlang:monotonic_time(millisecond) - First > 4000).
 
 the_commands_are_there_while_the_plugin_runs(Config) ->
@@ -565,19 +565,12 @@ killed(Process) ->
     true = exit(Process, kill),
     receive {'DOWN', Monitor, process, Process, killed} -> ok end.
 
-waiting(Config, Count) -> live_plugin:until(fun() -> maps:get(waiting, stats(Config)) =:= Count end).
-
-%% Kafka has all there is.
-settled(Config) ->
-    live_plugin:until(fun() ->
-                  #{queued := Queued, spooled := Spooled} = stats(Config),
-                  Queued =:= 0 andalso Spooled =:= 0
-          end).
+waiting(Config, Count) -> polling:until(fun() -> maps:get(waiting, stats(Config)) =:= Count end).
 
 %% Some hundred messages more.
 some_more(Config) ->
     #{accepted := Before} = stats(Config),
-    live_plugin:until(fun() -> maps:get(accepted, stats(Config)) > Before + 500 end).
+    polling:until(fun() -> maps:get(accepted, stats(Config)) > Before + 500 end).
 
 %% The gap that was logged last.
 gap(Config) ->

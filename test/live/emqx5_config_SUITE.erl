@@ -254,7 +254,7 @@ a_start_with_a_wrong_file_goes_on_with_the_last_settings(Config) ->
     ?assertEqual(4, length(kafka_reader:records(Topic, 4))),
     %% Mended by hand, without a reload: there is nothing wrong any more.
     ok = save(Config, Good),
-    ok = live_plugin:until(fun() -> maps:get(problems, emq_plugin_kafka:status()) =:= [] end),
+    ok = polling:until(fun() -> maps:get(problems, emq_plugin_kafka:status()) =:= [] end),
     ?assertEqual(ok, emq_plugin_kafka_app:on_health_check(#{})).
 
 %% EMQX 5.9 does not save what was refused: then there is nothing to mend. Earlier ones do.
@@ -266,15 +266,15 @@ a_refused_configuration_is_told_until_it_is_gone(Config) ->
     Told = fun() -> {maps:get(problems, emq_plugin_kafka:status()), maps:get(alarms, emq_plugin_kafka:status())} end,
     Refuse(),
     {[_], _} = Told(),
-    ok = live_plugin:until(fun() -> element(2, Told()) =:= [<<"settings">>] end),
-    ok = live_plugin:until(fun() -> Told() =:= {[], []} end),
+    ok = polling:until(fun() -> element(2, Told()) =:= [<<"settings">>] end),
+    ok = polling:until(fun() -> Told() =:= {[], []} end),
     ok = save(Config, Good#{<<"topic">> => <<"bad topic!">>}),
     Refuse(),
     %% It has looked, and looks again.
     ok = looked(2),
     ?assertMatch({[_], [<<"settings">>]}, Told()),
     ?assertEqual(ok, emq_plugin_kafka_app:on_config_changed(Good, Good)),
-    ok = live_plugin:until(fun() -> Told() =:= {[], []} end).
+    ok = polling:until(fun() -> Told() =:= {[], []} end).
 
 %% Waits until the producer's process has begun to read the settings so many times.
 looked(Times) ->

@@ -132,7 +132,7 @@ unregistering_while_traffic_flows_costs_nothing(Config) ->
     ok = emq_plugin_kafka:load([]),
     Calls = emqx_calls:recorded(generation(Config)),
     Publishers = [spawn_monitor(fun() -> exit({published, publish_until_told(Calls, Calls, 0)}) end) || _ <- lists:seq(1, 20)],
-    ok = live_plugin:until(fun() -> maps:get(accepted, emq_plugin_kafka:stats()) > 5000 end),
+    ok = polling:until(fun() -> maps:get(accepted, emq_plugin_kafka:stats()) > 5000 end),
     {ok, true} = emq_plugin_kafka:unload(),
     {ok, _} = emq_plugin_kafka_nif:close(0),
     [Pid ! stop || {Pid, _} <- Publishers],

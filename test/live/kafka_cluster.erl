@@ -1,14 +1,18 @@
 %% A Kafka with a listener of each kind of security, by dev/kafka/cluster, for the live tests.
 -module(kafka_cluster).
 
--export([start/1, stop/1, address/2, certificate/2, password/2, set_password/3]).
+-export([start/1, start/2, stop/1, run/2, address/2, certificate/2, password/2, set_password/3]).
 
 -type cluster() :: file:filename().
 
-%% A cluster of one node in this directory.
+%% A cluster of one node in this directory, which creates topics by itself.
 -spec start(file:filename()) -> cluster().
-start(Directory) ->
-    {0, _} = run(Directory, ["make"]),
+start(Directory) -> start(Directory, ["AUTO_CREATE=true"]).
+
+%% With other settings, as in the environment.
+-spec start(file:filename(), [string()]) -> cluster().
+start(Directory, Settings) ->
+    {0, _} = run(Directory, Settings, ["make"]),
     {0, _} = run(Directory, ["start"]),
     Directory.
 
@@ -40,6 +44,10 @@ set_password(Cluster, User, Password) ->
                            "--entity-type", "users", "--entity-name", User]),
     ok.
 
-run(Directory, Args) ->
+%% Any command.
+-spec run(cluster(), [string()]) -> {ExitStatus :: non_neg_integer(), Output :: string()}.
+run(Cluster, Args) -> run(Cluster, [], Args).
+
+run(Directory, Settings, Args) ->
     Script = filename:join([os:getenv("PROJECT_ROOT"), "dev", "kafka", "cluster"]),
-    standin_broker:run("/usr/bin/env", ["KAFKA_CLUSTER_DIR=" ++ Directory, "NODES=1", "AUTO_CREATE=true", Script | Args]).
+    standin_broker:run("/usr/bin/env", ["KAFKA_CLUSTER_DIR=" ++ Directory, "NODES=1" | Settings] ++ [Script | Args]).

@@ -1,7 +1,7 @@
 %% Reads records back with Kafka's own console consumer, which shares no code with the plugin.
 -module(kafka_reader).
 
--export([bootstrap/0, new_topic/1, new_topic/2, new_topic/3, topic/1, records/2, raw_records/2, write/2]).
+-export([bootstrap/0, new_topic/1, new_topic/2, new_topic/3, topic/1, records/2, raw_records/2, all_records/1, all_records/2, write/2]).
 
 -define(TIMEOUT_S, "60").
 
@@ -43,11 +43,21 @@ records(Topic, Count) ->
 %% be told apart.
 raw_records(Topic, Count) ->
     {0, Output} = kafka(["consume", Topic, integer_to_list(Count), ?TIMEOUT_S]),
-    Lines = string:split(string:trim(Output), "\n", all),
-    %% What the consumer writes to stderr has no tabs.
-    Records = [record(Fields) || Line <- Lines, [_, _, _, _, _, _] = Fields <- [string:split(Line, "\t", all)]],
+    Records = parsed(Output),
     Count = length(Records),
     Records.
+
+%% All that is in a topic now, of this Kafka or of one at another address.
+all_records(Topic) -> all_records(Topic, bootstrap()).
+
+all_records(Topic, Address) ->
+    {0, Output} = standin_broker:run("/usr/bin/env", ["KAFKA=" ++ Address, script(), "read", Topic]),
+    parsed(Output).
+
+%% What the consumer writes to stderr has no tabs.
+parsed(Output) ->
+    [record(Fields) || Line <- string:split(string:trim(Output), "\n", all),
+                       [_, _, _, _, _, _] = Fields <- [string:split(Line, "\t", all)]].
 
 record([Timestamp, Partition, Offset, Headers, Key, Value]) ->
     #{timestamp => list_to_integer(Timestamp), partition => list_to_integer(Partition),

@@ -5,11 +5,9 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([start/2, home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, degraded/1, forget/1, logged/2, crashes/1, env/1,
-         publishers/2, stopped/1, until/1, get_config/1, put_config/2, http/4]).
+         publishers/2, stopped/1, settled/1, get_config/1, put_config/2, http/4]).
 
 -define(APP, emq_plugin_kafka).
-%% A minute of asking twenty times a second. Long, for a busy machine: what comes ends the wait.
--define(TRIES, 1200).
 
 %% Starts a broker with the plugin running, whose conf names Kafka and these properties of librdkafka.
 start(Properties, Config) ->
@@ -52,36 +50,29 @@ forget(Config) ->
         {error, enoent} -> ok
     end.
 
-running(Config) -> state(Config, running, ?TRIES).
-degraded(Config) -> state(Config, degraded, ?TRIES).
+running(Config) -> state(Config, running).
+degraded(Config) -> state(Config, degraded).
 
 %% The dashboard's save starts the plugin half a second later: ask until it has.
-state(Config, State, Tries) ->
-    case rpc(Config, emq_plugin_kafka, status, []) of
-        #{state := State} -> ok;
-        _ when Tries > 0 ->
-            receive after 50 -> state(Config, State, Tries - 1) end;
-        Status -> {error, Status}
-    end.
+state(Config, Wanted) ->
+    ended(polling:until(fun() -> rpc(Config, ?APP, status, []) end, fun(Status) -> is_in(Wanted, Status) end)).
+
+is_in(State, #{state := State}) -> true;
+is_in(_State, _Status) -> false.
+
+ended({ok, _}) -> ok;
+ended({error, _} = Error) -> Error.
+
+%% Kafka has all that the plugin has taken in.
+settled(Config) ->
+    ended(polling:until(fun() -> maps:with([queued, spooled], rpc(Config, ?APP, stats, [])) end,
+                        fun(Left) -> Left =:= #{queued => 0, spooled => 0} end)).
 
 %% The log is written by a process of its own.
-logged(Config, Pattern) -> logged(Config, Pattern, ?TRIES).
-
-logged(Config, Pattern, Tries) ->
-    case re:run(standin_broker:log(home(Config), "error.log"), Pattern) of
-        {match, _} -> ok;
-        nomatch when Tries > 0 -> receive after 50 -> logged(Config, Pattern, Tries - 1) end;
-        nomatch -> {error, {not_logged, Pattern}}
-    end.
-
-%% Asks until it is so.
-until(Condition) -> until(Condition, ?TRIES).
-
-until(Condition, Tries) ->
-    case Condition() of
-        true -> ok;
-        false when Tries > 0 -> receive after 50 -> until(Condition, Tries - 1) end;
-        false -> {error, timeout}
+logged(Config, Pattern) ->
+    case polling:until(fun() -> re:run(standin_broker:log(home(Config), "error.log"), Pattern) =/= nomatch end) of
+        ok -> ok;
+        {error, timeout} -> {error, {not_logged, Pattern}}
     end.
 
 env(Config) ->

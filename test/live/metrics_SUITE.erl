@@ -9,7 +9,8 @@
          the_time_in_the_spool_counts/1, rules_topics_and_brokers_are_told/1, a_port_that_is_taken_is_a_problem/1,
          a_thousand_connections_hold_up_nobody/1]).
 
--import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, logged/2, crashes/1, until/1]).
+-import(live_plugin, [home/1, rpc/4, connect/2, conf/3, set_and_restart/2, running/1, logged/2, crashes/1, settled/1]).
+-import(polling, [until/1]).
 
 -define(APP, emq_plugin_kafka).
 -define(DASHBOARD, "docs/grafana-dashboard.json").
@@ -174,9 +175,6 @@ publish(Config, Count) ->
 
 stats(Config) ->
     rpc(Config, ?APP, stats, []).
-
-settled(Config) ->
-    until(fun() -> case stats(Config) of #{queued := 0, spooled := 0} -> true; _ -> false end end).
 
 scrape(Config) ->
     {ok, {{_, 200, _}, _, Body}} =

@@ -23,8 +23,9 @@ start(Directory, Target) ->
                               "--config.file=" ++ Config, "--storage.tsdb.path=" ++ filename:join(Directory, "data"),
                               "--web.listen-address=" ++ Address]},
                       exit_status]),
-    Server = #{port => Port, url => "http://" ++ Address},
-    ok = ready(Server, 200),
+    Url = "http://" ++ Address,
+    Server = #{port => Port, url => Url},
+    {ok, _} = polling:until(fun() -> httpc:request(get, {Url ++ "/-/ready", []}, [{timeout, 5000}], []) end, fun is_ready/1),
     Server.
 
 -spec stop(server()) -> ok.
@@ -63,12 +64,8 @@ check(Scrape) ->
     ok = file:delete(File),
     Result.
 
-ready(#{url := Url} = Server, Tries) ->
-    case httpc:request(get, {Url ++ "/-/ready", []}, [{timeout, 5000}], []) of
-        {ok, {{_, 200, _}, _, _}} -> ok;
-        _ when Tries > 0 -> receive after 100 -> ready(Server, Tries - 1) end;
-        Other -> {error, Other}
-    end.
+is_ready({ok, {{_, 200, _}, _, _}}) -> true;
+is_ready(_) -> false.
 
 binary(Name) ->
     {0, Output} = standin_broker:run(filename:join([os:getenv("PROJECT_ROOT"), "dev", "unpack"]), ["prometheus"]),

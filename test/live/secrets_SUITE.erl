@@ -70,10 +70,10 @@ a_crash_with_a_reload_in_hand_shows_no_password(Config) ->
     ok = rpc(Config, sys, suspend, [Producer]),
     Self = self(),
     _ = spawn_link(fun() -> Self ! {reloaded, standin_broker:ctl(home(Config), ["kafka", "reload"])} end),
-    ok = live_plugin:until(fun() ->
-                                   {messages, Waiting} = rpc(Config, erlang, process_info, [Producer, messages]),
-                                   [] =/= [reload || {'$gen_call', _From, {reload, _Environment}} <- Waiting]
-                           end),
+    ok = polling:until(fun() ->
+                               {messages, Waiting} = rpc(Config, erlang, process_info, [Producer, messages]),
+                               [] =/= [reload || {'$gen_call', _From, {reload, _Environment}} <- Waiting]
+                       end),
     ok = rpc(Config, sys, terminate, [Producer, {forced, crash}]),
     receive {reloaded, {_Status, Said}} -> ?assertEqual([], holds(Said)) end,
     ok = live_plugin:running(Config),

@@ -14,7 +14,7 @@
          a_password_file_is_read_again_by_each_reload/1, a_password_file_that_is_gone_changes_nothing/1,
          a_password_file_that_others_can_read_is_told/1]).
 
--import(live_plugin, [home/1, rpc/4, connect/2, crashes/1]).
+-import(live_plugin, [home/1, rpc/4, connect/2, crashes/1, settled/1]).
 
 suite() -> [{timetrap, {seconds, 600}}].
 
@@ -203,7 +203,7 @@ arrives(Listener, Settings, Config) ->
 %% Kafka acknowledges a message, and what waited for it.
 published(Config) ->
     publish(Config),
-    until(fun() -> maps:with([queued, spooled], rpc(Config, emq_plugin_kafka, stats, [])) end, #{queued => 0, spooled => 0}, 300),
+    ok = settled(Config),
     ?assertMatch(#{failed := 0, dropped := 0}, rpc(Config, emq_plugin_kafka, stats, [])),
     ok.
 
@@ -226,18 +226,8 @@ publish(Config) ->
 log_size(Config) -> byte_size(standin_broker:log(home(Config), "error.log")).
 
 logged(Pattern, From, Config) ->
-    until(fun() ->
-                  <<_:From/binary, New/binary>> = standin_broker:log(home(Config), "error.log"),
-                  {re:run(New, Pattern, [{capture, none}]), New}
-          end, fun({Found, _}) -> Found =:= match end, 300).
-
-%% Asks ten times a second.
-until(Ask, Wanted, Tries) when not is_function(Wanted) ->
-    until(Ask, fun(Got) -> Got =:= Wanted end, Tries);
-until(Ask, Is, Tries) ->
-    Got = Ask(),
-    case Is(Got) of
-        true -> ok;
-        false when Tries > 0 -> receive after 100 -> until(Ask, Is, Tries - 1) end;
-        false -> error({never, Got})
-    end.
+    {ok, _} = polling:until(fun() ->
+                                    <<_:From/binary, New/binary>> = standin_broker:log(home(Config), "error.log"),
+                                    {re:run(New, Pattern, [{capture, none}]), New}
+                            end, fun({Found, _}) -> Found =:= match end),
+    ok.
