@@ -132,14 +132,14 @@ alarm(<<"settings">> = Name, #{refused := [Problem | _]}) ->
 alarm(<<"kafka_unreachable">> = Name, #{stats := #{queued := Queued, spooled := Spooled}, control := Control}) ->
     #{name => Name, severity => error, title => <<"Kafka cannot be reached">>,
       summary => text("no acknowledgement, or no broker connected, for ~b s; waiting: ~b records in memory, ~b in the spool; "
-                      "see ~ts kafka test", [?UNREACHABLE_MS div 1000, Queued, Spooled, Control])};
+                      "run ~ts kafka test", [?UNREACHABLE_MS div 1000, Queued, Spooled, Control])};
 alarm(<<"spool_filling">> = Name, #{stats := #{spooled := Spooled}, spool_room := #{occupied := Occupied, limit := Limit}}) ->
     #{name => Name, severity => warning, title => <<"The Kafka plugin's spool is filling">>,
       summary => text("~b % of ~b MB, ~b records", [Occupied * 100 div Limit, Limit div 1000000, Spooled])};
 alarm(<<"records_lost">> = Name, #{stats := #{dropped := Dropped, failed := Failed}, control := Control} = Observation) ->
     #{name => Name, severity => error, title => <<"The Kafka plugin loses records">>,
-      summary => text("since the start: ~b dropped, ~b refused by Kafka, ~b messages published while no hook was called; "
-                      "the reasons: ~ts kafka stats", [Dropped, Failed, unseen(Observation), Control])}.
+      summary => text("since the start: ~b dropped, ~b refused by Kafka, ~b messages published while no hook was registered; "
+                      "for the reasons, run ~ts kafka stats", [Dropped, Failed, unseen(Observation), Control])}.
 
 text(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args)).

@@ -4,13 +4,13 @@
 
 -export([register/0, unregister/0, kafka/1]).
 
--define(USAGE, [{"kafka status [--json]", "Whether records are forwarded, brokers, backlog, settings"},
-                {"kafka stats [--json]", "Every counter, at one instant, and librdkafka's own numbers"},
-                {"kafka rules [--json]", "Each rule, what it matched and what was dropped"},
-                {"kafka spool [--json]", "What waits on disk, and how much room is left"},
-                {"kafka test [TOPIC] [--timeout S] [--json]", "Send one record and wait for Kafka, told step by step (10 s)"},
-                {"kafka flush [--timeout S] [--json]", "Wait until Kafka has all that waits now (30 s)"},
-                {"kafka reload [--json]", "Read the configuration file again, without a gap"}]).
+-define(USAGE, [{"kafka status [--json]", "Show state, brokers, backlog and settings"},
+                {"kafka stats [--json]", "Show all counters, and librdkafka's numbers"},
+                {"kafka rules [--json]", "Show each rule, its matched events and dropped records"},
+                {"kafka spool [--json]", "Show the records on disk, and the free space"},
+                {"kafka test [TOPIC] [--timeout S] [--json]", "Send one record to Kafka, and report each step (default: 10 s)"},
+                {"kafka flush [--timeout S] [--json]", "Wait until Kafka has all records that wait now (default: 30 s)"},
+                {"kafka reload [--json]", "Apply the configuration file without a gap"}]).
 
 -define(TEST_S, 10).
 -define(FLUSH_S, 30).
@@ -56,7 +56,7 @@ command({ok, ["reload"], Options}) ->
     Reloaded = emq_plugin_kafka_info:reload(),
     print(reload, Reloaded, Options) andalso maps:get(ok, Reloaded);
 command({ok, Words, _Options}) ->
-    usage_error(["there is no command: kafka ", lists:join(" ", Words)]);
+    usage_error(["unknown command: kafka ", lists:join(" ", Words)]);
 command({error, Problem}) ->
     usage_error(Problem).
 

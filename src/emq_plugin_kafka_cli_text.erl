@@ -71,7 +71,7 @@ versions(#{version := Version, librdkafka := Librdkafka}) -> [text(Version), ", 
 
 %% Whether clients wait until the hooks are registered at a boot.
 boot(closed) -> "wait for the plugin";
-boot(next) -> "do not wait for the plugin; from the next boot on they do";
+boot(next) -> "do not wait for the plugin; they will from the next boot";
 boot(open) -> "do not wait for the plugin".
 
 %% The acknowledgements that can be withheld while a record is not safe.
@@ -88,7 +88,7 @@ spooled(#{spooled := Count, spool := #{state := State, oldest_ms := Oldest, fill
     [integer_to_list(Count), ", the oldest ", duration(Oldest), ", ", integer_to_list(Filled), " % full, ", atom_to_list(State)].
 
 brokers(none) ->
-    [{"brokers", "not known (yet): librdkafka tells every 5 s"}];
+    [{"brokers", "unknown; librdkafka reports them every 5 s"}];
 brokers(Brokers) ->
     [{["broker ", Name], [broker_state(State), round_trip(Average, Worst)]}
      || #{name := Name, state := State, rtt_avg_us := Average, rtt_p99_us := Worst} <- Brokers].
@@ -126,7 +126,7 @@ latency(#{count := Count, sum_ms := Sum, buckets := Buckets}) ->
      | [{["ack_latency.le_", text(Upper), "_ms"], text(Records)} || {Upper, Records} <- Buckets, is_integer(Upper)]].
 
 librdkafka(none) ->
-    [{"librdkafka", "none: its statistics are off, or have not come yet"}];
+    [{"librdkafka", "no statistics: they are off, or not there yet"}];
 librdkafka(Numbers) ->
     [{["librdkafka.", text(Name)], text(Number)} || {Name, Number} <- lists:sort(maps:to_list(Numbers)), is_integer(Number)].
 

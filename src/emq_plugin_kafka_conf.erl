@@ -22,7 +22,7 @@ read({ok, Directory}) ->
     File = filename:join(Directory, "emq_plugin_kafka.conf"),
     read(File, file:read_file(File));
 read(undefined) ->
-    {error, [<<"this broker does not say where its plugins' conf files are">>]}.
+    {error, [<<"this broker does not report the folder of its plugins' conf files">>]}.
 
 read(File, {ok, Text}) ->
     mapped(File, pairs(Text));
@@ -62,7 +62,7 @@ line(Number, nomatch, nomatch) -> [{error, problem("line ~b: expected KEY = VALU
 setting(_Number, Key, Value) when is_binary(Value) ->
     [{cuttlefish_variable:tokenize(binary_to_list(Key)), binary_to_list(Value)}];
 setting(Number, Key, _NotLatin1) ->
-    [{error, problem("line ~b: ~ts: a character that EMQ's conf files cannot hold", [Number, Key])}].
+    [{error, problem("line ~b: ~ts: EMQ's conf files do not allow one of its characters", [Number, Key])}].
 
 %% The environment that a schema gives for settings.
 -spec environment(file:filename(), [pair()]) -> {ok, emq_plugin_kafka_broker:environment()} | {error, [Problem :: binary()]}.

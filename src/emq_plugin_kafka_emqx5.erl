@@ -106,8 +106,8 @@ warn(_About, None) when None =:= closed; None =:= spooling ->
 
 warn_if(false) -> ok;
 warn_if(true) ->
-    emq_plugin_kafka_log:error("on_failure = disconnect has no effect in this EMQX, which cannot leave a publish unacknowledged "
-                               "(5.7 and later can): one whose record is not safe in time is acknowledged all the same", []).
+    emq_plugin_kafka_log:error("on_failure = disconnect has no effect: this EMQX acknowledges each publish, even if its record is not "
+                               "safe in time. EMQX 5.7 and later can withhold the acknowledgement", []).
 
 %% Another plugin may have turned one message into several. Then nobody waits.
 -spec on_message_publish(Message :: term()) -> ok | {stop, Message :: term()}.

@@ -32,7 +32,7 @@ config(true, File) -> loaded(hocon:load(File, #{format => map}), File);
 config(false, File) -> read_memory(erlang:function_exported(emqx_plugins, get_config, 1), File).
 
 read_memory(true, _File) -> configured(emqx_plugins:get_config(name_vsn()));
-read_memory(false, File) -> {error, [problem("~ts is not there, and this EMQX, older than 5.7, has no configuration for plugins", [File])]}.
+read_memory(false, File) -> {error, [problem("~ts is missing; this EMQX is older than 5.7 and has no configuration of plugins", [File])]}.
 
 loaded({ok, Config}, _File) -> {ok, Config};
 loaded({error, Reason}, File) -> {error, [problem("~ts: ~0tp", [File, Reason])]}.
@@ -89,7 +89,7 @@ call_producer(Ask) ->
     try
         Ask()
     catch
-        exit:{_, {gen_server, call, _}} -> {error, [<<"the plugin is being stopped">>]}
+        exit:{_, {gen_server, call, _}} -> {error, [<<"the plugin is stopping">>]}
     end.
 
 checked({ok, _ShownOrChanges}) -> ok;
@@ -103,7 +103,7 @@ answer({error, Problems}, Pid) ->
     {error, Text}.
 
 %% A running producer process logs refused settings itself.
-logged(undefined, Text) -> emq_plugin_kafka_log:error("a new configuration is not used: ~ts", [Text]);
+logged(undefined, Text) -> emq_plugin_kafka_log:error("the new configuration is refused: ~ts", [Text]);
 logged(_Pid, _Text) -> ok.
 
 %% The environment that a configuration gives. A missing field has its default; an unknown field is a problem.
@@ -123,7 +123,7 @@ of_table({error, Reason}, _Config) ->
     {error, [problem("~ts of this version cannot be read: ~0tp", [?TABLE, Reason])]};
 of_table({ok, Table}, Config) ->
     Fields = [Field || {Field, _, _, _} <- Table],
-    Unknown = [problem("~ts: there is no such setting", [emq_plugin_kafka_text:printable(Field)])
+    Unknown = [problem("~ts: unknown setting", [emq_plugin_kafka_text:printable(Field)])
                || Field <- lists:sort(maps:keys(Config)), not lists:member(Field, Fields)],
     Settings = [emq_plugin_kafka_emqx5_values:setting(Row, Config) || Row <- Table],
     environment(Unknown ++ [Problem || {error, Problems} <- Settings, Problem <- Problems], lists:append([S || S <- Settings, is_list(S)])).

@@ -165,7 +165,7 @@ rule(true, Key, Value, _Events) when is_map(Value) ->
 rule(true, Key, Value, _Events) ->
     entry(Key, text(Value), fun(Text) -> lists:flatmap(fun ascii/1, Text) end);
 rule(false, Key, _Value, Events) ->
-    {error, {inside(Key), ["expected EVENT.NAME, with a name without dots, of an event out of ", lists:join(", ", Events)]}}.
+    {error, {inside(Key), ["expected EVENT.NAME, a name without dots, an event out of ", lists:join(", ", Events)]}}.
 
 is_rule_of(Event, Key) ->
     is_name(after_prefix(list_to_binary([Event, "."]), Key)).

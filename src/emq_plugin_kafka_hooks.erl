@@ -61,23 +61,23 @@ cancel_later(Process) ->
 log_not_registered(ok) ->
     ok;
 log_not_registered({error, Failed}) ->
-    emq_plugin_kafka_log:error("these hooks could not be registered: ~0tp", [Failed]).
+    emq_plugin_kafka_log:error("cannot register these hooks: ~0tp", [Failed]).
 
 log_not_unregistered({ok, _Unregistered}) ->
     ok;
 log_not_unregistered({error, Failed}) ->
-    emq_plugin_kafka_log:error("these hooks could not be unregistered: ~0tp", [Failed]).
+    emq_plugin_kafka_log:error("cannot unregister these hooks: ~0tp", [Failed]).
 
 log_gap(none) ->
     ok;
 log_gap({boot, 0}) ->
     ok;
 log_gap({boot, Published}) ->
-    emq_plugin_kafka_log:error("no hook was called while the broker booted: no record has the events of that time; ~ts",
+    emq_plugin_kafka_log:error("no hook was registered while the broker booted: the events of that time have no record; ~ts",
                                [published(Published)]);
 log_gap({Milliseconds, Published}) ->
-    emq_plugin_kafka_log:error("no hook was called for ~b ms, while the plugin was stopped: no record has the events of that time; ~ts",
+    emq_plugin_kafka_log:error("no hook was registered for ~b ms, while the plugin was stopped: the events of that time have no record; ~ts",
                                [Milliseconds, published(Published)]).
 
-published(unknown) -> "how many messages were published is not known";
+published(unknown) -> "messages published: unknown";
 published(Messages) -> io_lib:format("messages published: ~b", [Messages]).

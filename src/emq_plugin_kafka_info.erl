@@ -86,9 +86,9 @@ flush(Milliseconds) ->
     Result#{took_ms => erlang:monotonic_time(millisecond) - Began}.
 
 flushed(ok) -> #{ok => true, left => 0, problem => nil};
-flushed({error, {timeout, Left}}) -> #{ok => false, left => Left, problem => <<"Kafka has not taken all of it in time">>};
+flushed({error, {timeout, Left}}) -> #{ok => false, left => Left, problem => <<"Kafka has not acknowledged all records in time">>};
 flushed({error, closed}) -> #{ok => false, left => nil, problem => <<"the plugin is not running: see kafka status">>};
-flushed({error, replaced}) -> #{ok => false, left => nil, problem => <<"a stop, a reload or a failure came between: flush again">>};
+flushed({error, replaced}) -> #{ok => false, left => nil, problem => <<"a stop, a reload or a failure interrupted it: flush again">>};
 flushed({error, not_loaded}) -> #{ok => false, left => nil, problem => ?NOT_LOADED}.
 
 %% The backlog: records queued and spooled.

@@ -19,7 +19,7 @@ save(Settings) ->
     saved(emq_plugin_kafka_nif:keep(file(), Settings)).
 
 saved(ok) -> ok;
-saved({error, Why}) -> emq_plugin_kafka_log:error("these settings cannot be kept for a start that finds wrong ones: ~ts", [Why]).
+saved({error, Why}) -> emq_plugin_kafka_log:error("cannot save these settings as the last that worked: ~ts", [Why]).
 
 %% The settings in use before, for comparison. none: this is the first start.
 -spec before([emq_plugin_kafka_nif:setting()]) -> none | [emq_plugin_kafka_changes:shown()].

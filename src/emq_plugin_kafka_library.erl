@@ -25,12 +25,12 @@ check_version(_Library, undefined) ->
 compare(Version, Version) ->
     ok;
 compare(Library, Plugin) ->
-    {error, <<"the native library that is loaded is of version ", Library/binary, ", the plugin of version ", Plugin/binary,
+    {error, <<"the loaded native library has version ", Library/binary, ", the plugin has version ", Plugin/binary,
               ": restart the broker">>}.
 
 -spec reason({ok, target()} | {error, term()}, {ok, target()} | {error, term()}, string()) -> iodata().
 reason({error, no_elf}, _Vm, _Text) ->
-    "it is no ELF library";
+    "it is not an ELF library";
 reason({error, Reason}, _Vm, _Text) ->
     file:format_error(Reason);
 reason({ok, Library}, {ok, Vm}, _Text) when Library =/= Vm ->
@@ -43,9 +43,9 @@ hint([Hint | _]) -> [" (", Hint, ")"].
 
 %% Messages of the linkers of glibc and musl, and of the VM.
 hints() ->
-    [{"version `GLIBC_", "this system's glibc is older than the one that it was built for"},
+    [{"version `GLIBC_", "it needs a newer glibc than this system has"},
      {"ld-linux|Error relocating|Error loading shared library",
-      "it was built for glibc, which this system, of musl perhaps, does not have"},
+      "it needs glibc; this system seems to have another C library, such as musl"},
      {"[Ll]ibrary version .* not compatible", "OTP 22 or newer is needed"},
      {"undefined symbol: enif_", "OTP 22 or newer is needed"},
      {"noexec|failed to map|Operation not permitted|Permission denied",

@@ -67,7 +67,7 @@ without_listeners(Before, Text) ->
 %% Shown to an operator whose rules rely on acknowledgements.
 -spec problems(at_boot()) -> [binary()].
 problems(open) ->
-    [<<"when this EMQX boots, it acknowledges messages before the plugin sees them: run the plugin's bin/install again: "
-       "it adds two lines to etc/vm.args">> || disconnects()];
+    [<<"at boot, this EMQX acknowledges messages before the plugin sees them: run the plugin's bin/install again, "
+       "which adds two lines to etc/vm.args">> || disconnects()];
 problems(_ClosedOrNext) ->
     [].

@@ -85,7 +85,7 @@ status() ->
         gen_server:call(?MODULE, status)
     catch
         exit:{timeout, {gen_server, call, _}} ->
-            emq_plugin_kafka_producer_status:without_process(busy, [<<"the plugin is opening, reloading or closing: ask again">>]);
+            emq_plugin_kafka_producer_status:without_process(busy, [<<"the plugin is busy: it opens, reloads or closes; try again">>]);
         exit:{_, {gen_server, call, _}} ->
             emq_plugin_kafka_producer_status:without_process(stopped, [])
     end.
@@ -106,7 +106,7 @@ handle_call(suspend, _From, #state{mode = Mode} = State) when Mode =:= running; 
 handle_call(suspend, _From, State) ->
     {reply, ok, State#state{stopping = true}};
 handle_call({reload, _Environment}, _From, #state{stopping = true} = State) ->
-    {reply, {error, [<<"the plugin is being stopped">>]}, State};
+    {reply, {error, [<<"the plugin is stopping">>]}, State};
 handle_call({reload, Environment}, _From, State) ->
     {Result, Next} = change(Environment(), State),
     {reply, Result, Next};
@@ -190,7 +190,7 @@ hooks_after(unloaded, _Loaded) -> emq_plugin_kafka_hooks:register();
 hooks_after(_Loaded, _StillLoaded) -> emq_plugin_kafka_hooks:unregister_unneeded().
 
 changed({ok, Changes}, #state{mode = Before} = State) ->
-    ok = emq_plugin_kafka_log:log(info, "the settings were read again", []),
+    ok = emq_plugin_kafka_log:log(info, "settings reloaded", []),
     ok = log_changes(Changes),
     ok = log_corrected(State),
     {{ok, Changes}, refused_metric(watch_changed(Before, State#state{mode = running, problems = []}))};

@@ -97,7 +97,7 @@ opened_last(already_open, spooling, Problems, Settings) -> degrade(Problems, Set
 opened_last({error, More}, _Status, Problems, Settings) -> degrade(Problems ++ [problem_of_last(P) || P <- More -- Problems], Settings);
 opened_last(_OkOrOpen, _Status, Problems, _Settings) -> {running, Problems, []}.
 
-problem_of_last(Problem) -> <<"the last settings that worked do not work any more: ", Problem/binary>>.
+problem_of_last(Problem) -> <<"the last settings that worked fail now: ", Problem/binary>>.
 
 degrade(Problems, Settings) ->
     degraded(emq_plugin_kafka_nif:degrade(Settings, emq_plugin_kafka_vm:node_name()), Problems).
@@ -169,8 +169,8 @@ closed({error, closed}) ->
 
 log_given_up(0) -> ok;
 log_given_up(Count) ->
-    emq_plugin_kafka_log:error("closed with ~b records undelivered, which are lost (counted as dropped.purged)", [Count]).
+    emq_plugin_kafka_log:error("closed; ~b undelivered records are lost (dropped.purged)", [Count]).
 
 log_spooled(0) -> ok;
 log_spooled(Count) ->
-    emq_plugin_kafka_log:error("closed with ~b records in the spool; the next start goes on with them", [Count]).
+    emq_plugin_kafka_log:error("closed; ~b records stay in the spool for the next start", [Count]).

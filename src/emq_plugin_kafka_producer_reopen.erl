@@ -20,7 +20,7 @@ replace_failed(idle) -> replace(emq_plugin_kafka_nif:status()).
 replace({spoiled, _Settings}) ->
     isolated(emq_plugin_kafka_nif:reopen());
 replace({fatal, _Settings}) ->
-    emq_plugin_kafka_log:error("librdkafka has given up this producer (see above); a new one is opened in ~b s", [?RETRY_MS div 1000]),
+    emq_plugin_kafka_log:error("the producer has failed for good (see above); a new one opens in ~b s", [?RETRY_MS div 1000]),
     schedule();
 replace(_Status) ->
     idle.

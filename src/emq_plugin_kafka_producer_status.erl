@@ -32,7 +32,7 @@ records(counting) -> dropped;
 records(unloaded) -> unseen.
 
 of_producer({fatal, Settings}, _Refused, _Stopping) ->
-    #{state => degraded, records => forwarded, problems => [<<"librdkafka has given up this producer; a new one will be opened">>],
+    #{state => degraded, records => forwarded, problems => [<<"the producer has failed for good; a new one opens soon">>],
       settings => Settings};
 of_producer({spoiled, Settings}, Refused, Stopping) ->
     of_producer({open, Settings}, Refused, Stopping);
@@ -56,7 +56,7 @@ without_process(State, Problems) ->
 
 %% What invalid settings cause, as the end of the sentence that names a problem.
 -spec consequence(emq_plugin_kafka_producer_lifecycle:mode()) -> string().
-consequence(running) -> "; until this is corrected, the last settings that worked are in use";
-consequence(spooling) -> ", and until this is corrected nothing is forwarded: records go to the spool";
-consequence(counting) -> ", and until this is corrected nothing is forwarded: records are dropped and counted (dropped.degraded)";
-consequence(unloaded) -> ", and until this is corrected nothing is forwarded or counted".
+consequence(running) -> "; until you correct this, the last settings that worked stay in use";
+consequence(spooling) -> "; until you correct this, nothing is forwarded: records go to the spool";
+consequence(counting) -> "; until you correct this, nothing is forwarded: records are dropped and counted (dropped.degraded)";
+consequence(unloaded) -> "; until you correct this, nothing is forwarded or counted".

@@ -79,7 +79,7 @@ is_failure(error, <<"spool recovery", _/binary>>) -> false;
 is_failure(Level, _Kind) -> Level =:= error.
 
 more(0) -> "";
-more(Count) -> io_lib:format(" (and ~b more like that)", [Count]).
+more(Count) -> io_lib:format(" (and ~b more of this kind)", [Count]).
 
 %% A kind of notice that comes again after a long time is logged at once.
 forget(Now, #report{notices = Logged} = Report) ->
@@ -87,7 +87,7 @@ forget(Now, #report{notices = Logged} = Report) ->
 
 %% A failure has ended when Kafka takes records and librdkafka reports nothing more.
 ended([], #{success := Success}, #report{failing = true, success = Before} = Report) when Success > Before ->
-    {[{error, "Kafka takes records again"}], Report#report{failing = false, success = Success}};
+    {[{error, "Kafka accepts records again"}], Report#report{failing = false, success = Success}};
 ended(_Notices, #{success := Success}, Report) ->
     {[], Report#report{success = Success}}.
 

@@ -16,7 +16,7 @@ use(Env, Function) ->
         use(unknown_events(Env), Env, Function)
     catch
         error:not_loaded -> {error, [<<"the native library is not loaded">>]};
-        error:_ -> {error, [<<"a setting in the application environment is no text">>]}
+        error:_ -> {error, [<<"a setting in the application environment is not text">>]}
     end.
 
 use([], Env, Function) -> Function(of_environment(Env));

@@ -68,7 +68,7 @@ fn what_is_counted_is_there_in_prometheus_words() {
     handle.metrics().unseen.add(7);
     let text = scrape(&address);
     for line in [
-        "# HELP emq_plugin_kafka_records_accepted_total Records taken in.",
+        "# HELP emq_plugin_kafka_records_accepted_total Records accepted.",
         "# TYPE emq_plugin_kafka_records_accepted_total counter",
         "emq_plugin_kafka_records_accepted_total 3",
         "emq_plugin_kafka_records_success_total 3",
@@ -166,7 +166,7 @@ fn a_port_that_is_taken_costs_the_endpoint_alone_and_a_reload_tries_again() {
     let watched = || settings(&cluster.bootstrap_servers(), &[("metrics_listener", address.as_str())]);
     handle.open(watched(), "n@h").expect("opened");
     let Listening::Failed(problem) = handle.listening() else { panic!("{:?}", handle.listening()) };
-    for part in ["emq.plugin.kafka.metrics.listener: ", &address, "in use", "forwarded all the same"] {
+    for part in ["emq.plugin.kafka.metrics.listener: ", &address, "in use", "still forwarded"] {
         assert!(problem.contains(part), "{part:?} is not in {problem:?}");
     }
     let told = handle.notices().take().into_iter().find(|notice| notice.kind == "setting metrics.listener");

@@ -15,7 +15,7 @@ run(Mode) ->
 
 fault() ->
     #{listener => "SSL", wrong => faults_security:tls("ca"), certificate => "expired",
-      cause => "its certificate .CN=expired. has expired on",
+      cause => "its certificate .CN=expired. expired on",
       mend => fun() -> mended() end}.
 
 mended() ->

@@ -376,7 +376,7 @@ kafka_down_costs_clients_nothing(Config) ->
     ok = rpc(Config, application, stop, [?APP]),
     #{dropped_by := #{purged := Given}, queued := 0, queued_bytes := 0} = rpc(Config, emq_plugin_kafka_nif, stats, []),
     ?assertEqual(502, Given - Purged),
-    ok = logged(Config, "closed with 502 records undelivered").
+    ok = logged(Config, "closed; 502 undelivered records are lost").
 
 a_crash_of_the_producer_process_is_repaired(Config) ->
     ok = set_and_restart(Config, [{hooks, rules_for(['message.publish'])}]),

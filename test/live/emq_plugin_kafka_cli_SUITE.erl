@@ -277,8 +277,8 @@ librdkafkas_lines_have_their_levels(Config) ->
     ok = rpc(Config, logger, update_primary_config, [#{level => notice}]),
     [?assertMatch({Line, {match, _}}, {Line, re:run(Line, "\\[notice\\]")})
      || Line <- binary:split(standin_broker:log(home(Config), "console.log"), <<"\n">>, [global]),
-        re:run(Line, "librdkafka Debug|settings were read again") =/= nomatch],
-    ?assertEqual(nomatch, re:run(standin_broker:log(home(Config), "error.log"), "librdkafka Debug|settings were read again")).
+        re:run(Line, "librdkafka Debug|settings reloaded") =/= nomatch],
+    ?assertEqual(nomatch, re:run(standin_broker:log(home(Config), "error.log"), "librdkafka Debug|settings reloaded")).
 
 %% What a broker in the foreground would write to the terminal.
 nothing_is_printed_by_the_broker(Config) ->

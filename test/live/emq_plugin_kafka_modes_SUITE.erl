@@ -248,7 +248,7 @@ a_spool_of_a_newer_plugin_is_left_alone(Config) ->
     ok = degraded(Config),
     #{problems := [Problem]} = rpc(Config, emq_plugin_kafka, status, []),
     ?assertMatch({Problem, {match, _}},
-                 {Problem, re:run(Problem, ["/", filename:basename(Segment), " has format version 2, and this one reads version 1"])}),
+                 {Problem, re:run(Problem, ["/", filename:basename(Segment), " has format version 2, but this plugin reads version 1"])}),
     %% Nobody can keep it: it is not acknowledged.
     ?assertEqual({error, closed}, mqtt_client:publish(Client, <<"t">>, <<"11">>, 1)),
     ok = mqtt_client:close(Client),
@@ -449,7 +449,7 @@ a_start_with_wrong_settings_goes_on_with_the_last_ones(Config) ->
          ok = mqtt_client:publish(Client, <<"t">>, integer_to_binary(N), 1),
          #{problems := [Problem], last_error := #{text := Text}, records := forwarded} = rpc(Config, emq_plugin_kafka, status, []),
          [?assertMatch({Key, {match, _}}, {Key, re:run(Said, "emq.plugin.kafka." ++ Key ++ ": ")}) || Said <- [Problem, Text]],
-         ok = logged(Config, "emq.plugin.kafka." ++ Key ++ ": .*the last settings that worked are in use"),
+         ok = logged(Config, "emq.plugin.kafka." ++ Key ++ ": .*the last settings that worked stay in use"),
          {1, Status} = ctl(Config, ["status"]),
          ?assertMatch({match, _}, re:run(Status, "state +: running\nproblem +: emq.plugin.kafka." ++ Key)),
          ok = polling:until(fun() -> lists:member(<<"settings">>, maps:get(alarms, rpc(Config, emq_plugin_kafka, status, []))) end),
@@ -574,7 +574,7 @@ some_more(Config) ->
 
 %% The gap that was logged last.
 gap(Config) ->
-    {match, Gaps} = re:run(standin_broker:log(home(Config), "error.log"), "no hook was called for ([0-9]+) ms",
+    {match, Gaps} = re:run(standin_broker:log(home(Config), "error.log"), "no hook was registered for ([0-9]+) ms",
                            [global, {capture, all_but_first, list}]),
     [Last] = lists:last(Gaps),
     list_to_integer(Last).

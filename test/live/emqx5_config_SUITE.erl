@@ -98,11 +98,11 @@ a_wrong_configuration_is_refused_in_words(Config) ->
          {error, Text} = emq_plugin_kafka_app:on_config_changed(Good, maps:merge(Good, Wrong)),
          ?assertMatch({Expected, {match, _}}, {Expected, re:run(Text, Expected)}),
          #{state := running, problems := [_ | _] = Problems} = emq_plugin_kafka:status(),
-         ?assertMatch({match, _}, re:run(iolist_to_binary(Problems), "the last settings that worked are in use")),
+         ?assertMatch({match, _}, re:run(iolist_to_binary(Problems), "the last settings that worked stay in use")),
          ?assertEqual(<<"kept">>, setting(<<"topic">>))
      end || {Wrong, Expected} <-
                 [{#{<<"topic">> => <<"new">>, <<"produce">> => <<"later">>}, "^produce: expected one of async, durable, sync, not later$"},
-                 {#{<<"topic">> => <<"new">>, <<"colour">> => 1, <<"linger">> => <<"soon">>}, "^colour: there is no such setting; linger: expected"},
+                 {#{<<"topic">> => <<"new">>, <<"colour">> => 1, <<"linger">> => <<"soon">>}, "^colour: unknown setting; linger: expected"},
                  {#{<<"topic">> => <<"new">>, <<"spool_max_size">> => <<"big">>}, "^spool_max_size: "},
                  {#{<<"topic">> => <<"a b">>}, "topic: "},
                  {#{<<"topic">> => <<"new">>, <<"hook">> => #{<<"message.publish.1">> => <<"{\"filter\": \"a/#/b\"}">>}},
@@ -133,7 +133,7 @@ a_setting_has_one_name_everywhere(Config) ->
                  {#{<<"hook">> => #{<<"message.publish.1">> => <<"[]">>}},
                   "^hook.\"message.publish.1\": expected a JSON object such as \\{\"filter\": \"a/#\"}, got a list"},
                  {#{<<"rdkafka">> => #{<<"socket.timeout.ms">> => <<"x">>}}, "^rdkafka.\"socket.timeout.ms\": "},
-                 {#{<<"rdkafka">> => #{<<"bootstrap.servers">> => <<"h:1">>}}, "not allowed here: there is a setting for it: server$"},
+                 {#{<<"rdkafka">> => #{<<"bootstrap.servers">> => <<"h:1">>}}, "not allowed here: the plugin has a setting for it: server$"},
                  {#{<<"acks">> => <<"1">>}, "^acks: must be all while idempotence is on"},
                  {#{<<"server">> => <<"SSL://h:9092">>}, "^server: .*write security_protocol = ssl"}]],
     ok = save(Config, Good#{<<"server">> => <<"127.0.0.1:1">>}),
@@ -156,7 +156,7 @@ a_rule_with_an_odd_name_is_shown_as_text(Config) ->
                          {<<255>>, <<"hook.\"\\x{FF}\": expected EVENT.NAME">>}]],
     ?assertMatch({error, <<"rdkafka.\"\\x{FF}\": expected a name in UTF-8">>},
                  emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<"rdkafka">> => #{<<255>> => <<"x">>}})),
-    ?assertMatch({error, <<"\\x{FF}: there is no such setting">>}, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<255>> => <<"x">>})).
+    ?assertMatch({error, <<"\\x{FF}: unknown setting">>}, emq_plugin_kafka_app:on_config_changed(#{}, Good#{<<255>> => <<"x">>})).
 
 a_wrong_file_degrades_until_it_is_mended(Config) ->
     Good = settings(Config, "mended"),
@@ -242,7 +242,7 @@ a_start_with_a_wrong_file_goes_on_with_the_last_settings(Config) ->
          ok = save(Config, Wrong),
          ok = application:start(?APP),
          #{state := running, records := forwarded, problems := [Problem]} = emq_plugin_kafka:status(),
-         ?assertMatch({Key, {match, _}}, {Key, re:run(Problem, [Key, ".*the last settings that worked are in use"])}),
+         ?assertMatch({Key, {match, _}}, {Key, re:run(Problem, [Key, ".*the last settings that worked stay in use"])}),
          ?assertMatch({error, _}, emq_plugin_kafka_app:on_health_check(#{})),
          ok = publish(<<"one">>),
          ok = application:stop(?APP)

@@ -127,7 +127,7 @@ a_broker_that_cannot_disconnect_is_told_of(Config) ->
     _ = persistent_term:erase({emq_plugin_kafka_emqx5, disconnects}),
     ?assertEqual([], emq_plugin_kafka_broker:gated()),
     Logged = log_of(fun() -> ok = open([{<<"produce">>, <<"sync">>} | never_reached()]) end),
-    ?assertMatch([_], [Line || Line <- Logged, string:find(Line, "on_failure = disconnect has no effect in this EMQX") =/= nomatch]),
+    ?assertMatch([_], [Line || Line <- Logged, string:find(Line, "on_failure = disconnect has no effect: this EMQX") =/= nomatch]),
     Message = message(Config, 1),
     ?assertEqual(Message, in_process(own, {5, element(4, Message)}, fun() -> emqx_broker:publish(Message) end)),
     {ok, _} = emq_plugin_kafka:unload(),

@@ -306,7 +306,7 @@ emqx5_library_that_does_not_load_is_refused(Config) ->
     Before = files(Config),
     ok = file:write_file(source(Config, "priv/" ?PLUGIN "_nif.so"), <<"a text file, not a library">>),
     {1, Said} = run(script(Config, "install"), [?config(home, Config)]),
-    ?assertMatch({match, _}, re:run(Said, "_nif.so cannot be loaded: it is no ELF library\n(.*\n)*install: nothing was changed")),
+    ?assertMatch({match, _}, re:run(Said, "_nif.so cannot be loaded: it is not an ELF library\n(.*\n)*install: nothing was changed")),
     ?assertEqual(Before, files(Config)).
 
 %% In the order that works: EMQX takes two versions for two plugins.

@@ -369,7 +369,7 @@ a_library_that_does_not_load_is_refused_in_words(Config) ->
     ok = for_another_processor(Library),
     refused(Config, "was built for [a-z0-9_]+, and this Erlang runs on [a-z0-9_]+"),
     ok = file:write_file(Library, <<"a text file, not a library">>),
-    refused(Config, "_nif.so cannot be loaded: it is no ELF library").
+    refused(Config, "_nif.so cannot be loaded: it is not an ELF library").
 
 a_library_that_does_not_load_costs_no_boot(Config) ->
     ok = install(Config),

@@ -87,7 +87,7 @@ settings_that_are_no_text_show_no_password(Config) ->
     ok = live_plugin:forget(Config),
     ok = rpc(Config, application, start, [?APP]),
     ok = live_plugin:degraded(Config),
-    ok = live_plugin:logged(Config, "a setting in the application environment is no text"),
+    ok = live_plugin:logged(Config, "a setting in the application environment is not text"),
     ?assertEqual([], holds(logs(Config))).
 
 %% Names as long as EMQ takes them, on every way into the plugin and every way out of it that fails.

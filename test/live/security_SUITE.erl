@@ -84,16 +84,16 @@ a_wrong_host_name_is_told(Config) ->
     tls(Config).
 
 an_expired_certificate_is_told(Config) ->
-    refused("EXPIRED", tls_with("ca.pem", Config), "its certificate \\(CN=expired\\) has expired on ", Config),
+    refused("EXPIRED", tls_with("ca.pem", Config), "its certificate \\(CN=expired\\) expired on ", Config),
     tls(Config).
 
 a_missing_client_certificate_is_told(Config) ->
-    refused("MTLS", tls_with("ca.pem", Config), "wants a certificate of the plugin", Config),
+    refused("MTLS", tls_with("ca.pem", Config), "requires a certificate of the plugin", Config),
     mutual_tls(Config).
 
 a_client_certificate_that_kafka_does_not_trust_is_told(Config) ->
     refused("MTLS", tls_with("ca.pem", Config) ++ own("stranger", Config),
-            "trusts none of the authorities that signed the certificate in emq\\.plugin\\.kafka\\.ssl\\.certificate\\.location", Config),
+            "does not trust the CA of the certificate in emq\\.plugin\\.kafka\\.ssl\\.certificate\\.location", Config),
     mutual_tls(Config).
 
 a_wrong_password_is_told_for_each_mechanism(Config) ->
@@ -115,15 +115,15 @@ a_mechanism_that_is_not_offered_is_told(Config) ->
     arrives("SCRAM", user("SCRAM-SHA-512", "writer", Password), Config).
 
 plaintext_at_a_listener_with_tls_is_told(Config) ->
-    refused("SSL", [], "closed the connection before it answered anything: is that a listener with TLS", Config),
+    refused("SSL", [], "closed the connection without an answer: is it a TLS listener", Config),
     tls(Config).
 
 tls_at_a_plaintext_listener_is_told(Config) ->
-    refused("PLAINTEXT", tls_with("ca.pem", Config), "ended the TLS handshake .* is that a listener without TLS", Config),
+    refused("PLAINTEXT", tls_with("ca.pem", Config), "ended the TLS handshake .* is it a listener without TLS", Config),
     arrives("PLAINTEXT", [], Config).
 
 a_missing_login_is_told(Config) ->
-    refused("SASL_PLAINTEXT", [], "closed the connection at the first request: does it want a login", Config),
+    refused("SASL_PLAINTEXT", [], "closed the connection at the first request: does it require a login", Config),
     plain(Config).
 
 a_login_where_none_is_wanted_is_told(Config) ->

@@ -106,7 +106,7 @@ a_problem_names_the_field_and_what_was_expected_test_() ->
               <<"spool: expected one of off, overflow, always, not a block of settings: field names have _ where conf keys have a dot">>},
              {<<"server">>, [<<"a:1">>], <<"server: expected a text, not a list">>},
              {<<"sasl_password">>, <<255>>, <<"sasl_password: expected a text, in UTF-8">>},
-             {<<"colour">>, <<"red">>, <<"colour: there is no such setting">>},
+             {<<"colour">>, <<"red">>, <<"colour: unknown setting">>},
              {<<"rdkafka">>, <<"x">>, <<"rdkafka: expected a block of names and texts">>},
              {<<"rdkafka">>, #{<<"debug">> => [1]}, <<"rdkafka.\"debug\": expected a text, not a list">>},
              {<<"hook">>, #{<<"message.publish.1">> => #{<<"filter">> => <<"a">>}},

@@ -23,7 +23,7 @@ another_word_size_is_named_test() ->
 
 what_is_no_library_is_said_to_be_none_test() ->
     [with_file(Content, fun(File) ->
-         ?assertEqual(said(File, "it is no ELF library"), emq_plugin_kafka_library:explain(File, "invalid ELF header"))
+         ?assertEqual(said(File, "it is not an ELF library"), emq_plugin_kafka_library:explain(File, "invalid ELF header"))
      end) || Content <- [<<"a text file, not a library">>, <<>>, <<16#7F, "ELF">>]].
 
 a_missing_file_is_said_to_be_missing_test() ->
@@ -35,9 +35,9 @@ the_linkers_words_stay_and_are_explained_test() ->
     with_file(own_head(), fun(File) ->
         [?assertEqual(said(File, [Text, " (", Hint, ")"]), emq_plugin_kafka_library:explain(File, Text))
          || {Text, Hint} <- [{"/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /x.so)",
-                              "this system's glibc is older than the one that it was built for"},
+                              "it needs a newer glibc than this system has"},
                              {"Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /x.so)",
-                              "it was built for glibc, which this system, of musl perhaps, does not have"},
+                              "it needs glibc; this system seems to have another C library, such as musl"},
                              {"Library version (2.15) not compatible (with 2.14).", "OTP 22 or newer is needed"}]],
         ?assertEqual(said(File, "anything else"), emq_plugin_kafka_library:explain(File, "anything else"))
     end).
@@ -68,5 +68,5 @@ with_file(Content, Test) ->
 a_library_of_another_version_asks_for_a_restart_test() ->
     ?assertEqual(ok, emq_plugin_kafka_library:check_version(<<"1.2.0">>, {ok, "1.2.0"})),
     {error, Problem} = emq_plugin_kafka_library:check_version(<<"1.2.0">>, {ok, "1.3.0"}),
-    ?assertEqual(<<"the native library that is loaded is of version 1.2.0, the plugin of version 1.3.0: restart the broker">>,
+    ?assertEqual(<<"the loaded native library has version 1.2.0, the plugin has version 1.3.0: restart the broker">>,
                  Problem).

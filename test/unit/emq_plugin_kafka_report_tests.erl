@@ -27,17 +27,17 @@ an_hour_of_outage_takes_a_line_a_minute_test() ->
                                      {Lines ++ New, Next}
                              end, {[], new()}, lists:seq(0, 3600)),
     ?assertEqual(61, length(Lines)),
-    ?assertEqual([<<"connection refused">>, <<"connection refused (and 59 more like that)">>], lists:sublist(Lines, 2)).
+    ?assertEqual([<<"connection refused">>, <<"connection refused (and 59 more of this kind)">>], lists:sublist(Lines, 2)).
 
 kinds_are_told_apart_test() ->
     {Lines, _} = next(0, [?FAIL, {error, <<"SSL">>, <<"bad certificate">>, 3}], stats(0, 0), new()),
-    ?assertEqual([<<"connection refused">>, <<"bad certificate (and 2 more like that)">>], Lines).
+    ?assertEqual([<<"connection refused">>, <<"bad certificate (and 2 more of this kind)">>], Lines).
 
 what_is_still_broken_after_a_reload_is_told_at_once_test() ->
     {[_], Failing} = next(0, [?FAIL], stats(5, 0), new()),
     {[], StillFailing} = next(1000, [?FAIL], stats(5, 0), Failing),
     {[<<"connection refused">>], Told} = next(2000, [?FAIL], stats(5, 0), emq_plugin_kafka_report:reloaded(StillFailing)),
-    {[<<"Kafka takes records again">>], _} = next(3000, [], stats(6, 0), Told).
+    {[<<"Kafka accepts records again">>], _} = next(3000, [], stats(6, 0), Told).
 
 an_unwise_setting_is_no_failure_whose_end_is_told_test() ->
     {[<<"others can read it">>], Told} = next(0, [{error, <<"setting x">>, <<"others can read it">>, 1}], stats(5, 0), new()),
@@ -46,7 +46,7 @@ an_unwise_setting_is_no_failure_whose_end_is_told_test() ->
 the_end_of_an_outage_is_told_once_test() ->
     {_, Failing} = next(0, [?FAIL], stats(5, 0), new()),
     {[], StillFailing} = next(1000, [], stats(5, 0), Failing),
-    {[<<"Kafka takes records again">>], Again} = next(2000, [], stats(6, 0), StillFailing),
+    {[<<"Kafka accepts records again">>], Again} = next(2000, [], stats(6, 0), StillFailing),
     {[], Quiet} = next(3000, [], stats(7, 0), Again),
     {[<<"connection refused">>], _} = next(60000, [?FAIL], stats(7, 0), Quiet).
 

@@ -188,7 +188,7 @@ a_wrong_rule_is_refused_with_its_key_test_() ->
                     ?assertMatch({match, _}, re:run(Problem, ["^emq.plugin.kafka.hook.message.publish.x: .*", Expected]))
             end}
      || {Rule, Expected} <- [{"{", "line 1 column 1"}, {"{\"filter\": \"a/#/b\"}", "filter: level 2"},
-                             {"{\"topic\": \"a b\"}", "topic: "}, {"{\"fliter\": \"a\"}", "there is no field"},
+                             {"{\"topic\": \"a b\"}", "topic: "}, {"{\"fliter\": \"a\"}", "unknown field"},
                              {"{\"key\": \"${nope}\"}", "key: at character 1: unknown placeholder"}]].
 
 a_rule_for_an_unknown_event_is_refused_test() ->

@@ -10,7 +10,7 @@ pub enum OpenError {
     #[error("{} is in use by another process: each node needs a spool directory of its own", .0.display())]
     InUse(PathBuf),
     /// Written by a later version of this software; left alone.
-    #[error("{} has format version {version}, and this one reads version {ours}: it was left as it is", path.display())]
+    #[error("{} has format version {version}, but this plugin reads version {ours}: it stays unchanged", path.display())]
     Version {
         /// The file.
         path: PathBuf,

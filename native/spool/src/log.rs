@@ -124,7 +124,7 @@ impl Shared {
     /// Tells about an acknowledgement that was not written, and has the writer free what can be freed.
     pub fn acknowledged(&self, watermark: u64, result: std::io::Result<()>) {
         if let Err(error) = result {
-            self.events.notice("ack", format!("acknowledgements were not written: {error}; a crash means duplicates"));
+            self.events.notice("ack", format!("cannot write acknowledgements: {error}; a crash now causes duplicates"));
         }
         if lock(&self.log).done(watermark).is_some() {
             lock(&self.pending).reclaim = true;

@@ -311,7 +311,7 @@ impl Writer {
         let path = active.segment.path.display();
         let cut = cut.map_or_else(|error| format!("could not be cut back ({error})"), |_| "was cut back".to_owned());
         let text = format!(
-            "{what} failed on {path}: {error}; it is not used any more, and {cut} to its {} synced bytes",
+            "{what} failed on {path}: {error}; the file is closed, and {cut} to its {} synced bytes",
             active.synced
         );
         self.shared.events.notice("poisoned", text);

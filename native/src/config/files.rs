@@ -41,7 +41,7 @@ pub fn secret(path: &str) -> Result<(Secret, Readers), String> {
         _ if text.contains('\n') => problem("has more than one line"),
         _ if text.contains('\0') => problem("has a NUL character"),
         // librdkafka cuts that, and the login would fail for no visible reason.
-        _ if text.starts_with(char::is_whitespace) => problem("begins with a space, which librdkafka does not keep"),
+        _ if text.starts_with(char::is_whitespace) => problem("begins with a space, which librdkafka removes"),
         _ => Ok((Secret::new(text), readers(&metadata))),
     }
 }
@@ -63,7 +63,7 @@ pub fn readable(path: &str, or_directory: bool) -> Result<Readers, String> {
 fn open(path: &str, or_directory: bool) -> Result<(File, Metadata), String> {
     let metadata = std::fs::metadata(path).map_err(|e| format!("cannot read {path:?}{}: {e}", below(path)))?;
     if !(metadata.is_file() || or_directory && metadata.is_dir()) {
-        return Err(format!("{path:?} is no file"));
+        return Err(format!("{path:?} is not a file"));
     }
     let file = File::open(path).map_err(|e| format!("cannot read {path:?}: {e}"))?;
     Ok((file, metadata))

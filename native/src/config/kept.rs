@@ -64,15 +64,15 @@ pub enum KeptError {
     #[error("{0}: {1}")]
     Io(PathBuf, std::io::Error),
     /// A newer version of the plugin wrote it.
-    #[error("{0}: a newer version of the plugin has written it (format {1}, expected {FORMAT})")]
+    #[error("{0}: written by a newer version of the plugin (format {1}, expected {FORMAT})")]
     Newer(PathBuf, u32),
     /// It is not what was written.
-    #[error("{0}: it is damaged")]
+    #[error("{0}: damaged")]
     Damaged(PathBuf),
     /// A secret is missing.
     #[error(
-        "the last settings that worked need {key}, which is never kept, and the new settings have none for the same user or key: put \
-         the password into a file, which a start finds again",
+        "the last settings that worked need {key}, which is not saved, and the new settings have none for the same user or key: put \
+         the password into a file",
         key = Key(.0)
     )]
     Secret(String),

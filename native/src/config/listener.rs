@@ -46,22 +46,22 @@ pub fn parse(value: &str) -> Result<Option<ListenAddress>, String> {
 fn split(value: &str) -> Result<(String, &str), &'static str> {
     if let Some(rest) = value.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or("has no closing bracket")?;
-        let address = address.parse::<Ipv6Addr>().map_err(|_| "is no IPv6 address inside the brackets")?;
-        let port = rest.strip_prefix(':').ok_or("has no :port behind the bracket")?;
+        let address = address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address inside the brackets")?;
+        let port = rest.strip_prefix(':').ok_or("has no :port after the bracket")?;
         return Ok((address.to_string(), port));
     }
     match value.rsplit_once(':') {
         None if value.bytes().all(|b| b.is_ascii_digit()) => Ok((LOOPBACK.to_owned(), value)),
         None => Err("has no port"),
         Some(("", port)) => Ok((LOOPBACK.to_owned(), port)),
-        Some(_) if value.contains("://") => Err("is a URL; leave out what stands before the host"),
+        Some(_) if value.contains("://") => Err("is a URL; remove the part before the host"),
         Some((host, _)) if host.contains(':') => Err("has several colons; an IPv6 address goes into brackets"),
         Some((host, port)) => {
             let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
             if host.len() <= 255 && host.bytes().all(is_legal) {
                 Ok((host.to_owned(), port))
             } else {
-                Err("has a host that is no name and no address")
+                Err("has an invalid host")
             }
         }
     }
@@ -96,12 +96,12 @@ mod tests {
             ("on", "has no port"),
             (":65536", "has no port from 1 to 65535"),
             ("h:+1", "has no port from 1 to 65535"),
-            ("http://localhost:9091", "is a URL; leave out what stands before the host"),
+            ("http://localhost:9091", "is a URL; remove the part before the host"),
             ("::1:9091", "has several colons"),
-            ("[::1]", "has no :port behind the bracket"),
+            ("[::1]", "has no :port after the bracket"),
             ("[::1:9091", "has no closing bracket"),
-            ("[localhost]:1", "is no IPv6 address"),
-            ("a b:1", "has a host that is no name"),
+            ("[localhost]:1", "has no IPv6 address"),
+            ("a b:1", "has an invalid host"),
         ] {
             let error = parse(given).expect_err(given);
             assert!(error.contains(problem) && error.starts_with("expected off, a port"), "{given}: {error}");

@@ -73,13 +73,14 @@ impl Settings {
         let mut errors = Vec::new();
         let spool = &self.spool;
         if spool.mode == SpoolMode::Off && self.uses(Produce::Durable) {
-            let problem = format!("is off, but {}, or a rule's produce, is durable: switch it on", Key("produce"));
+            let problem =
+                format!("is off, but {} or a rule's produce is durable, which needs the spool", Key("produce"));
             errors.push(SettingError::new("spool", problem));
         }
         if spool.mode != SpoolMode::Off && spool.max_size < 4 * spool.segment_size {
             let least = 4 * spool.segment_size;
             let problem = format!(
-                "expected at least four segments ({}), {least} bytes, got {}",
+                "expected at least {least} bytes, four times {}, got {}",
                 Key("spool.segment_size"),
                 spool.max_size
             );
@@ -91,7 +92,7 @@ impl Settings {
             && let Some((name, _)) = times_out
         {
             let problem = format!(
-                "is 0 while {} is on: a record that timed out would be sent again after its successors; remove it",
+                "must be 0 while {} is on, because a record that times out would be sent again after newer ones; remove it",
                 Key("spool")
             );
             errors.push(SettingError::new(&format!("rdkafka.{name}"), problem));

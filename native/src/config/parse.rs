@@ -49,9 +49,9 @@ impl Settings {
             others.into_iter().chain(rules).filter_map(|(name, value)| settings.set(name, value).err()).collect();
         if settings.idempotence && settings.acks != "all" {
             let problem = format!(
-                "must be all while {} is on, got {}; switch idempotence off or leave acks alone",
-                Key("idempotence"),
-                settings.acks
+                "must be all while {key} is on, got {}; set all, or {key} = off",
+                settings.acks,
+                key = Key("idempotence")
             );
             errors.push(SettingError::new("acks", problem));
         }
@@ -132,7 +132,7 @@ impl Settings {
             unknown => {
                 return Err(SettingError::new(
                     unknown,
-                    format!("unknown setting; see {} for those there are", Naming::file()),
+                    format!("unknown setting; all settings are in {}", Naming::file()),
                 ));
             }
         }
@@ -144,7 +144,7 @@ impl Settings {
         let event = name.rsplit_once('.').map_or(name, |(event, _)| event);
         let kind = EventKind::from_name(event).ok_or_else(|| {
             let known = EventKind::ALL.map(EventKind::name).join(", ");
-            format!("there is no event {event:?}; there are {known}")
+            format!("unknown event {event:?}; expected one of {known}")
         })?;
         Rule::parse(kind, json, self.format)
     }

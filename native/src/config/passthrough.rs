@@ -31,7 +31,7 @@ const REFUSED: [(&str, &str); 18] = [
 ];
 
 /// The names of librdkafka's that our own setting stands for.
-const INSTEAD: &str = "there is a setting for it";
+const INSTEAD: &str = "the plugin has a setting for it";
 
 /// Checks one property, by our list and then by librdkafka itself.
 pub fn check(property: &str, value: &str) -> Result<(), String> {

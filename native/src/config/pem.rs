@@ -31,7 +31,7 @@ pub fn key(path: &str, password: Option<&str>) -> Result<PKey<Private>, String> 
     });
     match (read, asked, password) {
         (Ok(key), ..) => Ok(key),
-        (Err(_), true, None) => Err(format!("{path:?} needs a password: expected {}", Key("ssl.key.password_file"))),
+        (Err(_), true, None) => Err(format!("{path:?} needs a password: set {}", Key("ssl.key.password_file"))),
         (Err(_), true, Some(_)) => {
             let (file, given) = (Key("ssl.key.password_file"), Key("ssl.key.password"));
             Err(format!("{path:?} cannot be read with the password of {file} or {given}"))
@@ -44,7 +44,7 @@ pub fn key(path: &str, password: Option<&str>) -> Result<PKey<Private>, String> 
 pub fn is_out_of_date(certificate: &X509) -> Option<String> {
     let now = Asn1Time::days_from_now(0).ok()?;
     if certificate.not_after() < now {
-        return Some(format!("has expired on {}", certificate.not_after()));
+        return Some(format!("expired on {}", certificate.not_after()));
     }
-    (certificate.not_before() > now).then(|| format!("is valid only from {} on", certificate.not_before()))
+    (certificate.not_before() > now).then(|| format!("is not valid before {}", certificate.not_before()))
 }

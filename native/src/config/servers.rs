@@ -50,7 +50,7 @@ pub fn parse(list: &str) -> Result<(String, Vec<Listener>), ServerError> {
 }
 
 const UNKNOWN_PROTOCOL: &str =
-    "has another protocol than Kafka's; expected PLAINTEXT://, SSL://, SASL_PLAINTEXT://, SASL_SSL:// or none";
+    "has an unknown protocol; expected PLAINTEXT://, SSL://, SASL_PLAINTEXT://, SASL_SSL:// or none";
 
 impl Settings {
     /// Servers whose protocol is another than that of all connections.
@@ -59,7 +59,7 @@ impl Settings {
         let problem = |listener: &Listener| {
             let (key, name) = (Key(SecuritySettings::PROTOCOL), listener.protocol.name());
             let problem = format!(
-                "{:?} is a listener of {name}, but {key} is {}: write {key} = {name}, or leave out the protocol",
+                "{:?} has the protocol {name}, but {key} is {}: set {key} = {name}, or remove the protocol",
                 listener.server,
                 protocol.name()
             );
@@ -78,11 +78,11 @@ fn parse_one(server: &str) -> Result<String, &'static str> {
     }
     if let Some(rest) = server.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or("has no closing bracket")?;
-        address.parse::<Ipv6Addr>().map_err(|_| "is no IPv6 address inside the brackets")?;
+        address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address inside the brackets")?;
         return match (rest, rest.strip_prefix(':')) {
             ("", _) => Ok(format!("[{address}]:{DEFAULT_PORT}")),
             (_, Some(number)) => Ok(format!("[{address}]:{}", port(number)?)),
-            (_, None) => Err("has something other than :port behind the bracket"),
+            (_, None) => Err("has something other than :port after the bracket"),
         };
     }
     match server.split_once(':') {
@@ -100,14 +100,14 @@ fn host(name: &str) -> Result<&str, &'static str> {
         "" => Err("has no host"),
         _ if name.len() > 255 => Err("has a host of more than 255 characters"),
         _ if name.bytes().all(legal) => Ok(name),
-        _ => Err("has a character that no host name has"),
+        _ => Err("has a character that host names do not allow"),
     }
 }
 
 fn port(number: &str) -> Result<u16, &'static str> {
     match number.parse() {
         Ok(port) if port > 0 && number.bytes().all(|b| b.is_ascii_digit()) => Ok(port),
-        _ => Err("has no port from 1 to 65535 behind the colon"),
+        _ => Err("has no port from 1 to 65535 after the colon"),
     }
 }
 
@@ -144,13 +144,13 @@ mod tests {
             ("a:+1", "\"a:+1\" has no port"),
             ("::1", "an IPv6 address goes into brackets"),
             ("[::1", "\"[::1\" has no closing bracket"),
-            ("[::1]9092", "behind the bracket"),
+            ("[::1]9092", "after the bracket"),
             ("[kafka]:9092", "no IPv6 address"),
             ("kafka host:9092", "separate servers with a comma"),
             ("a:1;b:2", "separate servers with a comma"),
-            ("http://a:9092", "has another protocol than Kafka's; expected PLAINTEXT://, SSL://"),
+            ("http://a:9092", "has an unknown protocol; expected PLAINTEXT://, SSL://"),
             ("SSL://", "\"SSL://\" is empty"),
-            ("kafka/a:9092", "a character that no host name has"),
+            ("kafka/a:9092", "a character that host names do not allow"),
             ("a;b", "separate servers with a comma"),
         ] {
             let error = parse(given).map_err(|e| e.to_string()).expect_err(given);

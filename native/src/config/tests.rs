@@ -108,17 +108,17 @@ fn reports_every_wrong_setting_with_its_key_and_what_was_expected() {
             ("colour", "red"),
         ]),
         [
-            "emq.plugin.kafka.topic: a Kafka topic name has the character '/'; legal are a-z A-Z 0-9 . _ -",
+            "emq.plugin.kafka.topic: a Kafka topic name has the character '/'; allowed are a-z A-Z 0-9 . _ -",
             "emq.plugin.kafka.queue.max_messages: expected a number of records from 1 to 1000000000, got \"0\"",
             "emq.plugin.kafka.queue.max_size: expected a size in bytes from 1024 to 1099511627776, got \"lots\"",
             "emq.plugin.kafka.linger: expected a duration in milliseconds from 0 to 900000, got \"-1\"",
             "emq.plugin.kafka.compression: expected one of none, gzip, snappy, lz4, zstd, got \"zip\"",
             "emq.plugin.kafka.encode_payload: expected one of auto, utf8, base64, got \"hex\"",
-            "emq.plugin.kafka.colour: unknown setting; see etc/plugins/emq_plugin_kafka.conf for those there are",
-            "emq.plugin.kafka.hook.message.published.1: there is no event \"message.published\"; there are client.connected, client.disconnected, client.subscribe, client.unsubscribe, session.created, session.subscribed, session.unsubscribed, session.terminated, message.publish, message.delivered, message.acked, client.connect, \
+            "emq.plugin.kafka.colour: unknown setting; all settings are in etc/plugins/emq_plugin_kafka.conf",
+            "emq.plugin.kafka.hook.message.published.1: unknown event \"message.published\"; expected one of client.connected, client.disconnected, client.subscribe, client.unsubscribe, session.created, session.subscribed, session.unsubscribed, session.terminated, message.publish, message.delivered, message.acked, client.connect, \
              client.connack, session.resumed, session.discarded, session.takenover, message.dropped, delivery.dropped, \
              delivery.completed, message.puback",
-            "emq.plugin.kafka.hook.message.publish.2: topic: a Kafka topic name has the character ' '; legal are a-z A-Z 0-9 . _ -",
+            "emq.plugin.kafka.hook.message.publish.2: topic: a Kafka topic name has the character ' '; allowed are a-z A-Z 0-9 . _ -",
         ]
     );
 }
@@ -166,17 +166,17 @@ fn settings_that_do_not_go_together_are_told() {
         assert_eq!(
             errors(&off),
             [
-                "emq.plugin.kafka.spool: is off, but emq.plugin.kafka.produce, or a rule's produce, is durable: switch it on"
+                "emq.plugin.kafka.spool: is off, but emq.plugin.kafka.produce or a rule's produce is durable, which needs the spool"
             ]
         );
     }
     assert_eq!(
         errors(&[("spool_max_size", "5000000"), ("spool_segment_size", "2000000")]),
-        ["emq.plugin.kafka.spool.max_size: expected at least four segments (emq.plugin.kafka.spool.segment_size), \
-          8000000 bytes, got 5000000"]
+        ["emq.plugin.kafka.spool.max_size: expected at least 8000000 bytes, four times \
+          emq.plugin.kafka.spool.segment_size, got 5000000"]
     );
     let timeout = ("rdkafka.message.timeout.ms", "60000");
-    assert!(errors(&[timeout])[0].starts_with("emq.plugin.kafka.rdkafka.message.timeout.ms: is 0 while"));
+    assert!(errors(&[timeout])[0].starts_with("emq.plugin.kafka.rdkafka.message.timeout.ms: must be 0 while"));
     assert!(Settings::parse([timeout, ("spool", "off")]).is_ok());
     assert_eq!(errors(&[("spool_dir", "")]), ["emq.plugin.kafka.spool.dir: expected a directory, got nothing"]);
 }

@@ -21,7 +21,7 @@ const MICROSECONDS: f64 = 1e6;
 pub fn collect(view: &View) -> Families {
     let mut families = Families::default();
     records(&mut families, &view.shared.metrics.snapshot());
-    let help = "Messages published while the broker called no hook of the plugin.";
+    let help = "Messages published while no hook of the plugin was registered.";
     families.counter("messages_unseen_total", help, view.shared.metrics.unseen.count());
     rules(&mut families, view);
     topics(&mut families, view);
@@ -36,7 +36,7 @@ pub fn collect(view: &View) -> Families {
 }
 
 fn records(families: &mut Families, snapshot: &Snapshot) {
-    families.counter("records_accepted_total", "Records taken in.", snapshot.accepted);
+    families.counter("records_accepted_total", "Records accepted.", snapshot.accepted);
     families.counter("records_success_total", "Records that Kafka acknowledged.", snapshot.success);
     let mut failed = families.counters("records_failed_total", "Records that Kafka refused for good, by its error.");
     // From the start, so that the first one is seen in a rate.
@@ -45,19 +45,19 @@ fn records(families: &mut Families, snapshot: &Snapshot) {
     for (error, records) in &by_error {
         failed.add(&[("error", error)], *records);
     }
-    let mut dropped = families.counters("records_dropped_total", "Records given up before Kafka decided, by reason.");
+    let mut dropped = families.counters("records_dropped_total", "Records dropped by the plugin, by reason.");
     for reason in DropReason::ALL {
         dropped.add(&[("reason", reason.name())], snapshot.dropped.get(&reason).copied().unwrap_or(0));
     }
-    let help = "Records that went to the default topic because their own could not be used.";
+    let help = "Records sent to the default topic because their own topic is not usable.";
     families.counter("records_redirected_total", help, snapshot.redirected);
-    let help = "Records that an earlier life of the broker left in the spool.";
+    let help = "Records found in the spool after a restart of the broker.";
     families.counter("records_recovered_total", help, snapshot.recovered);
-    let help = "Records of which the dead letter topic has a copy.";
+    let help = "Records with a copy in the dead letter topic.";
     families.counter("records_dead_lettered_total", help, snapshot.dead_lettered);
     families.gauge("records_queued", "Records in memory only, waiting for Kafka.", signed(snapshot.queued));
     families.gauge("records_spooled", "Records in the spool, waiting for Kafka.", signed(snapshot.spooled));
-    let help = "Memory that the queued records take, in bytes.";
+    let help = "Memory of the queued records, in bytes.";
     families.gauge("queue_bytes", help, signed(snapshot.queued_bytes));
 }
 
@@ -66,11 +66,12 @@ fn rules(families: &mut Families, view: &View) {
     // A series may be there once, or the scraper refuses all; two settings of one name, which no conf file makes, share counters.
     let mut seen = BTreeSet::new();
     rules.retain(|rule| seen.insert((rule.event, rule.name.clone())));
-    let mut matched = families.counters("rule_matched_total", "Events that a rule wanted.");
+    let mut matched = families.counters("rule_matched_total", "Events that a rule matched.");
     for rule in &rules {
         matched.add(&[("event", rule.event.name()), ("rule", &rule.name)], rule.matched);
     }
-    let mut dropped = families.counters("rule_dropped_total", "Records of a rule that were given up on their way in.");
+    let mut dropped =
+        families.counters("rule_dropped_total", "Records of a rule that were dropped before they were queued.");
     for rule in &rules {
         dropped.add(&[("event", rule.event.name()), ("rule", &rule.name)], rule.dropped);
     }
@@ -88,7 +89,7 @@ fn topics(families: &mut Families, view: &View) {
     }
     let isolated_topics = view.shared.isolated_topics.names();
     if !isolated_topics.is_empty() {
-        let help = "1 for a topic that is isolated, because Kafka refused some of its records.";
+        let help = "1 for an isolated topic: Kafka refused some of its records.";
         let mut isolated = families.gauges("topic_isolated", help);
         for topic in &isolated_topics {
             isolated.add(&[("topic", topic)], 1.0);
@@ -101,27 +102,31 @@ fn latency(families: &mut Families, view: &View) {
     // The last one, without a bound, is that of all, which the encoder makes.
     let bounded = times.cumulative().into_iter().filter_map(|(bound, records)| Some((bound?, records)));
     let buckets: Vec<_> = bounded.map(|(bound, records)| (float(bound) / MILLISECONDS, records)).collect();
-    let help = "Time from the hook to Kafka's acknowledgement, in seconds, that in the spool included.";
+    let help = "Time from the hook to Kafka's acknowledgement, time in the spool included, in seconds.";
     families.histogram("ack_latency_seconds", help, &buckets, times.count(), float(times.sum_ms()) / MILLISECONDS);
 }
 
 fn publishers(families: &mut Families, view: &View) {
     let waiters = &view.shared.waiters;
     let waiting = u64::try_from(waiters.count()).unwrap_or(u64::MAX);
-    families.gauge("publishers_waiting", "Publishers whose hook waits for their record.", float(waiting));
-    families.counter("wait_timeouts_total", "Publishers that waited in vain.", waiters.timeouts());
-    families.counter("disconnected_total", "Publishers disconnected, not acknowledged.", waiters.disconnected());
+    families.gauge("publishers_waiting", "Publishers that wait for an acknowledgement.", float(waiting));
+    families.counter("wait_timeouts_total", "Publishers whose wait timed out.", waiters.timeouts());
+    families.counter(
+        "disconnected_total",
+        "Publishers disconnected without an acknowledgement.",
+        waiters.disconnected(),
+    );
 }
 
 fn spool(families: &mut Families, view: &View) {
     let Some(spool) = view.spool() else { return };
-    families.gauge("spool_bytes", "Disk that the spool takes, in bytes.", float(spool.bytes));
-    families.gauge("spool_max_bytes", "Disk that the spool may take, in bytes.", float(spool.max_bytes));
+    families.gauge("spool_bytes", "Disk space of the spool, in bytes.", float(spool.bytes));
+    families.gauge("spool_max_bytes", "Maximum disk space of the spool, in bytes.", float(spool.max_bytes));
     let segments = u64::try_from(spool.segments).unwrap_or(u64::MAX);
     families.gauge("spool_segments", "Files of the spool that have records.", float(segments));
     let oldest = float(spool.oldest_ms.unwrap_or(0)) / MILLISECONDS;
     families.gauge("spool_oldest_seconds", "Age of the oldest record in the spool, in seconds; 0 for none.", oldest);
-    let mut states = families.gauges("spool_state", "1 for the state that the spool is in, 0 for the others.");
+    let mut states = families.gauges("spool_state", "1 for the current state of the spool, 0 for the others.");
     for (name, is_it) in [
         ("ok", matches!(spool.state, State::Ok)),
         ("full", matches!(spool.state, State::Full)),
@@ -136,16 +141,16 @@ type OfBroker = fn(&Broker) -> u64;
 /// librdkafka's own numbers, some seconds old.
 fn brokers(families: &mut Families, statistics: &Statistics) {
     let brokers = &statistics.brokers;
-    let mut up = families.gauges("broker_up", "1 for a Kafka broker that is connected, 0 for others.");
+    let mut up = families.gauges("broker_up", "1 for a connected Kafka broker, 0 for others.");
     for broker in brokers {
         up.add(&[("broker", &broker.name)], f64::from(u8::from(broker.state == "UP")));
     }
-    let help = "Round-trip time of requests to a broker within the last seconds, in seconds, average.";
+    let help = "Average round-trip time of recent requests to a broker, in seconds.";
     let mut rtt = families.gauges("broker_rtt_seconds", help);
     for broker in brokers {
         rtt.add(&[("broker", &broker.name)], float(broker.rtt_avg_us) / MICROSECONDS);
     }
-    let help = "Round-trip time of requests to a broker within the last seconds, in seconds, 99th percentile.";
+    let help = "99th percentile of the round-trip time of recent requests to a broker, in seconds.";
     let mut rtt = families.gauges("broker_rtt_p99_seconds", help);
     for broker in brokers {
         rtt.add(&[("broker", &broker.name)], float(broker.rtt_p99_us) / MICROSECONDS);
@@ -167,25 +172,25 @@ fn brokers(families: &mut Families, statistics: &Statistics) {
         }
     }
     let age = statistics.age.as_secs_f64();
-    families.gauge("statistics_age_seconds", "Age of the numbers of brokers, in seconds.", age);
+    families.gauge("statistics_age_seconds", "Age of librdkafka's statistics, in seconds.", age);
 }
 
 fn info(families: &mut Families, view: &View) {
     let refused = view.shared.settings_refused.load(Ordering::Relaxed);
-    let help = "1 while the plugin refuses wrong settings, else 0.";
+    let help = "1 while the plugin refuses wrong settings, otherwise 0.";
     families.gauge("settings_refused", help, f64::from(u8::from(refused)));
-    let help = "1 while nothing is sent to Kafka because settings are wrong, else 0.";
+    let help = "1 while nothing is sent to Kafka because settings are wrong, otherwise 0.";
     families.gauge("degraded", help, f64::from(u8::from(view.is_degraded())));
     let librdkafka = rdkafka::util::get_rdkafka_version().1;
     let labels = [("version", env!("CARGO_PKG_VERSION")), ("librdkafka", librdkafka.as_str())];
     families.gauges("build_info", "1. The plugin's version, and librdkafka's.").add(&labels, 1.0);
     if let Some(settings) = view.settings() {
-        let help = "1. A hash of the settings, by which nodes are compared.";
+        let help = "1. A hash of the settings, to compare nodes.";
         families.gauges("config_info", help).add(&[("hash", &settings.fingerprint())], 1.0);
         let most = u64::try_from(settings.max_bytes).unwrap_or(u64::MAX);
-        families.gauge("queue_max_bytes", "Memory that the queued records may take, in bytes.", float(most));
+        families.gauge("queue_max_bytes", "Maximum memory of the queued records, in bytes.", float(most));
         let most = u64::try_from(settings.max_messages).unwrap_or(u64::MAX);
-        families.gauge("queue_max_records", "Records that may wait in memory.", float(most));
+        families.gauge("queue_max_records", "Maximum number of queued records.", float(most));
     }
 }
 

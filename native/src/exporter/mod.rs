@@ -81,7 +81,7 @@ impl Exporter {
             let problem = match ended {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => "it has crashed".to_owned(),
+                Err(_) => "the endpoint has crashed".to_owned(),
             };
             fail(&listening, &view, &told, &problem);
         };
@@ -120,7 +120,7 @@ fn set(listening: &Mutex<Listening>, now: Listening) {
 
 fn fail(listening: &Mutex<Listening>, view: &View, address: &ListenAddress, problem: &str) {
     let text = format!(
-        "{}: there are no metrics at {address}: {problem}. Records are forwarded all the same; a reload tries again",
+        "{}: cannot serve metrics at {address}: {problem}. Records are still forwarded; a reload tries again",
         Key("metrics.listener")
     );
     view.shared.notices.push("setting metrics.listener", text.clone());

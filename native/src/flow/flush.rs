@@ -21,10 +21,10 @@ pub enum FlushError {
     #[error("the plugin is not running")]
     Closed,
     /// A reload, a stop or a failure has taken the producer away meanwhile.
-    #[error("the producer was closed or replaced meanwhile")]
+    #[error("the producer was closed or replaced")]
     Replaced,
     /// So many records still wait.
-    #[error("{0} of the records still wait")]
+    #[error("{0} records still wait")]
     Timeout(u64),
 }
 

@@ -102,20 +102,19 @@ const REVOKED: &str = "rdkafka.ssl.crl.location";
 
 /// What is wrong, whose certificate it is, and what to change.
 fn words(verdict: c_int, depth: c_int, broker: &str, certificate: Option<&X509>) -> String {
-    let whose = if depth == 0 { "its certificate" } else { "the certificate of an authority above its own" };
+    let whose = if depth == 0 { "its certificate" } else { "the certificate of a CA above it" };
     let subject =
         certificate.map_or_else(String::new, |certificate| format!(" ({})", name(certificate.subject_name())));
     let signed_by = |authority: &str| {
         format!(
-            "its certificate was signed by {authority}, which {} does not hold: expected there the certificate of that \
-             authority",
+            "its certificate was signed by {authority}, which {} does not hold: add the certificate of this CA there",
             Key(CA)
         )
     };
     let what = match verdict {
         18 => {
             return format!(
-                "its certificate{subject} was signed by itself: expected it in {}, or one of an authority",
+                "its certificate{subject} is self-signed: add it to {}, or use a certificate of a CA",
                 Key(CA)
             );
         }
@@ -126,20 +125,19 @@ fn words(verdict: c_int, depth: c_int, broker: &str, certificate: Option<&X509>)
             return signed_by(&certificate.map_or_else(String::new, |certificate| name(certificate.issuer_name())));
         }
         9 => format!(
-            "is valid only from {} on: renew it, or set this machine's clock",
+            "is not valid before {}: renew it, or set this machine's clock",
             date(certificate, X509Ref::not_before)
         ),
         10 => {
-            format!("has expired on {}: renew it (or set this machine's clock)", date(certificate, X509Ref::not_after))
+            format!("expired on {}: renew it, or set this machine's clock", date(certificate, X509Ref::not_after))
         }
-        23 => "was revoked by its authority: the broker needs another one".to_owned(),
-        3 => format!("cannot be checked for revocation: {} has no list of its authority", Key(REVOKED)),
+        23 => "was revoked by its CA: the broker needs another one".to_owned(),
+        3 => format!("cannot be checked for revocation: {} has no list of its CA", Key(REVOKED)),
         12 => format!("cannot be checked for revocation: the list in {} has expired", Key(REVOKED)),
         // It compares the name with its brackets.
         62 | 64 if broker.starts_with('[') => {
             format!(
-                "cannot be compared with an IPv6 address by librdkafka: expected a host name in {} and in the broker's \
-                 advertised.listeners",
+                "cannot be compared with an IPv6 address: expected a host name in {} and in the broker's advertised.listeners",
                 Key("server")
             )
         }
@@ -277,11 +275,11 @@ mod tests {
     #[test]
     fn each_fault_has_its_own_words() {
         for (verdict, words) in [
-            (10, "has expired on"),
-            (9, "is valid only from"),
+            (10, "expired on"),
+            (9, "is not valid before"),
             (62, "is for another host than kafka1"),
             (64, "is for another host than kafka1"),
-            (18, "was signed by itself"),
+            (18, "is self-signed"),
             (19, "which emq.plugin.kafka.ssl.ca.location does not hold"),
             (20, "which emq.plugin.kafka.ssl.ca.location does not hold"),
             (7, "which emq.plugin.kafka.ssl.ca.location does not hold"),

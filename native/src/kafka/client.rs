@@ -129,8 +129,8 @@ impl Client {
     pub fn isolate(&self, topic: &str) {
         if self.shared.isolated_topics.add(topic) {
             let text = format!(
-                "Kafka refused a batch of records for the topic {topic}: its records are sent in small batches, one at a time, to \
-                 find out which are at fault; the others will arrive"
+                "Kafka refused a batch of records for the topic {topic}: the plugin now sends small batches, one at a time, to find \
+                 the records at fault; all others will arrive"
             );
             self.shared.notices.push(&format!("isolated {topic}"), text);
         }

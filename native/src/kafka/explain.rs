@@ -6,15 +6,15 @@ use crate::config::names::Key;
 
 fn not_shown() -> String {
     format!(
-        "trusts none of the authorities that signed the certificate in {}, which is not shown to it: expected a certificate of \
-         an authority that the broker trusts",
+        "does not trust the CA of the certificate in {}, so it did not get the certificate: expected a certificate of a CA that \
+         the broker trusts",
         Key("ssl.certificate.location")
     )
 }
 
 fn no_tls() -> String {
     format!(
-        "ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or {} = \
+        "ended the TLS handshake before it sent a certificate: is it a listener without TLS? expected a TLS listener, or {} = \
          plaintext or sasl_plaintext",
         Key(PROTOCOL)
     )
@@ -22,15 +22,14 @@ fn no_tls() -> String {
 
 fn tls_or_proxy() -> String {
     format!(
-        "closed the connection before it answered anything: is that a listener with TLS ({} = ssl or sasl_ssl), or a proxy \
-         without a Kafka behind it?",
+        "closed the connection without an answer: is it a TLS listener ({} = ssl or sasl_ssl), or a proxy without Kafka behind it?",
         Key(PROTOCOL)
     )
 }
 
 fn wants_login() -> String {
     format!(
-        "closed the connection at the first request: does it want a login ({} = sasl_plaintext or sasl_ssl, and {})?",
+        "closed the connection at the first request: does it require a login ({} = sasl_plaintext or sasl_ssl, and {})?",
         Key(PROTOCOL),
         Key("sasl.*")
     )
@@ -146,15 +145,15 @@ fn own_certificate(alert: &str) -> Option<String> {
     };
     let alert = alert.split(':').next().unwrap_or_default();
     match alert {
-        "certificate required" => of("wants a certificate of the plugin, and got none"),
+        "certificate required" => of("requires a certificate of the plugin, and got none"),
         // What Java says for none, too.
-        "bad certificate" => of("wants a certificate of the plugin, and got none, or refuses it"),
+        "bad certificate" => of("requires a certificate of the plugin, and got none, or refuses it"),
         "unknown ca" | "certificate unknown" | "unsupported certificate" | "certificate revoked" | "access denied" => {
             of(&format!("refuses the plugin's certificate ({alert})"))
         }
-        "certificate expired" => of("refuses the plugin's certificate, which has expired"),
-        "handshake failure" => of("ended the TLS handshake: it may want a certificate of the plugin"),
-        "protocol version" => Some("has no version of TLS in common with this library".to_owned()),
+        "certificate expired" => of("refuses the plugin's certificate: it has expired"),
+        "handshake failure" => of("ended the TLS handshake: it may require a certificate of the plugin"),
+        "protocol version" => Some("supports no TLS version that this library supports".to_owned()),
         _ => None,
     }
 }
@@ -238,22 +237,22 @@ mod tests {
             (
                 "FAIL",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)",
-                "Kafka broker h:1: wants a certificate of the plugin, and got none, or refuses it; expected emq.plugin.kafka.ssl.certificate.location and emq.plugin.kafka.ssl.key.location with a certificate that it trusts",
+                "Kafka broker h:1: requires a certificate of the plugin, and got none, or refuses it; expected emq.plugin.kafka.ssl.certificate.location and emq.plugin.kafka.ssl.key.location with a certificate that it trusts",
             ),
             (
                 "FAIL",
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: SSL connection closed by peer (after 1ms in state SSL_HANDSHAKE)",
-                "Kafka broker h:1: ended the TLS handshake before it showed a certificate: is that a listener without TLS? expected one with it, or emq.plugin.kafka.security.protocol = plaintext or sasl_plaintext",
+                "Kafka broker h:1: ended the TLS handshake before it sent a certificate: is it a listener without TLS? expected a TLS listener, or emq.plugin.kafka.security.protocol = plaintext or sasl_plaintext",
             ),
             (
                 "FAIL",
                 "[thrd:[::1]:1/bootstrap]: [::1]:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 23ms in state APIVERSION_QUERY, 3 identical error(s) suppressed)",
-                "Kafka broker [::1]:1: closed the connection before it answered anything: is that a listener with TLS (emq.plugin.kafka.security.protocol = ssl or sasl_ssl), or a proxy without a Kafka behind it?",
+                "Kafka broker [::1]:1: closed the connection without an answer: is it a TLS listener (emq.plugin.kafka.security.protocol = ssl or sasl_ssl), or a proxy without Kafka behind it?",
             ),
             (
                 "SSLCERTVRFY",
-                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Certificate (subject=/CN=a, issuer=/CN=b) verification callback failed: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
-                "Kafka broker h:1: its certificate (CN=a) has expired on Nov 22 05:00:00 2026 GMT",
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Certificate (subject=/CN=a, issuer=/CN=b) verification callback failed: its certificate (CN=a) expired on Nov 22 05:00:00 2026 GMT",
+                "Kafka broker h:1: its certificate (CN=a) expired on Nov 22 05:00:00 2026 GMT",
             ),
         ] {
             let expected = Explained::Instead(words.to_owned());
@@ -270,7 +269,7 @@ mod tests {
         };
         let plain = Explainer::new(&Settings::default());
         assert!(
-            matches!(plain.of("FAIL", &line(4)), Explained::Instead(text) if text.contains("does it want a login"))
+            matches!(plain.of("FAIL", &line(4)), Explained::Instead(text) if text.contains("does it require a login"))
         );
         assert_eq!(plain.of("FAIL", &line(600_000)), Explained::Keep);
         assert_eq!(of("FAIL", &line(4)), Explained::Keep);

@@ -102,7 +102,7 @@ impl Client {
     /// Kafka does not want the copy either.
     pub fn dead_letter_refused(&self, number: u64, error: &str) {
         let Some(letter) = self.dead_letters.as_ref().and_then(|letters| letters.take(number)) else { return };
-        let text = format!("a record could not be put into the dead letter topic: {error}");
+        let text = format!("cannot copy a record to the dead letter topic: {error}");
         self.shared.notices.push("dead_letter", text);
         self.settle_letter(letter, false);
     }

@@ -199,7 +199,7 @@ fn ring_for(owner: LocalPid) {
 }
 
 fn no_thread(env: Env<'_>) -> Term<'_> {
-    (atoms::error(), vec!["the operating system gave no thread".to_owned()]).encode(env)
+    (atoms::error(), vec!["the operating system refused a thread".to_owned()]).encode(env)
 }
 
 /// Exchanges the settings without a gap: `ok`, or `{error, [Problem]}`, and nothing has changed.

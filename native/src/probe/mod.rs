@@ -122,13 +122,13 @@ pub fn run(settings: &Settings, topic: Option<&str>, node: &str, timeout: Durati
         topic: topic.to_owned(),
         servers: Vec::new(),
         brokers: Vec::new(),
-        outcome: Err(Problem::timeout("nothing was tried")),
+        outcome: Err(Problem::timeout("the test did not begin")),
         said: Vec::new(),
     };
     let topic = match KafkaTopic::new(topic) {
         Ok(topic) => topic,
         Err(error) => {
-            report.outcome = Err(Problem::new(Kind::Topic, "", error.to_string(), "a valid name"));
+            report.outcome = Err(Problem::new(Kind::Topic, "", error.to_string(), "use a valid topic name"));
             return report;
         }
     };

@@ -21,8 +21,7 @@ pub fn resolve(server: &str, family: Option<&str>) -> Result<Vec<SocketAddr>, Pr
     };
     let found: Vec<SocketAddr> = found.filter(wanted).collect();
     if found.is_empty() {
-        let text =
-            format!("{}: no address of the family that {} allows", host(server), Key("rdkafka.broker.address.family"));
+        let text = format!("{}: no address of the family in {}", host(server), Key("rdkafka.broker.address.family"));
         return Err(Problem::new(Kind::Dns, "", text, dns_advice()));
     }
     Ok(found)
@@ -54,11 +53,11 @@ fn refused(address: SocketAddr, error: &std::io::Error) -> Problem {
         ),
         ErrorKind::TimedOut | ErrorKind::WouldBlock => (
             format!("{address} does not answer"),
-            "packets are lost on the way: a firewall, a wrong address, or a machine that is down".to_owned(),
+            "possible causes: a firewall, a wrong address, a machine that is down".to_owned(),
         ),
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
             format!("{address} cannot be reached: {error}"),
-            "this machine has no way there: check its routes".to_owned(),
+            "this machine has no route to it: check its routes".to_owned(),
         ),
         _ => (format!("{address}: {error}"), format!("check the address in {}", Key("server"))),
     };

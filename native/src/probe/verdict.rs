@@ -66,26 +66,24 @@ pub struct Problem {
 
 fn tls_advice() -> String {
     format!(
-        "check {} (the authority that signed Kafka's certificate, and the host name in it), and that the port is the one of a \
-         TLS listener",
+        "check {} (the CA of Kafka's certificate, and the host name in it), and that the port belongs to a TLS listener",
         Key("ssl.*")
     )
 }
 
 fn login_advice() -> String {
-    format!("check {} (mechanism, user name, password) and the user in Kafka", Key("sasl.*"))
+    format!("check {} (mechanism, username, password) and the user in Kafka", Key("sasl.*"))
 }
 
 fn protocol_advice() -> String {
     format!(
-        "check that {} is that of the listener on this port (plaintext, ssl, sasl_plaintext, sasl_ssl), and that it is Kafka \
-         that listens there",
+        "check that {} fits the listener on this port (plaintext, ssl, sasl_plaintext, sasl_ssl), and that Kafka listens there",
         Key("security.protocol")
     )
 }
 
-const ADVERTISED_ADVICE: &str = "Kafka itself tells its clients this address (advertised.listeners in its server.properties): it must \
-                                 be one that this machine can reach";
+const ADVERTISED_ADVICE: &str = "Kafka sends this address to its clients (advertised.listeners in its server.properties): this machine \
+                                 must be able to reach it";
 
 impl Problem {
     /// A problem in these words.
@@ -144,9 +142,7 @@ impl Seen {
             Some("APIVERSION_QUERY" | "UP" | "UPDATE") => (Kind::Protocol, "the first request"),
             // Nothing was asked yet: that no answer came says nothing of the listener.
             _ => {
-                return Some(Problem::timeout(
-                    "there was no time to ask it anything: this machine or the network is slow",
-                ));
+                return Some(Problem::timeout("no time was left for a request: this machine or the network is slow"));
             }
         };
         Some(Problem::new(kind, "", format!("connected, but no answer to {during}"), protocol_advice()))
@@ -187,10 +183,10 @@ impl Seen {
             Code::MessageSizeTooLarge => of(Kind::Topic, "the topic's max.message.bytes is too small for any record"),
             Code::PolicyViolation | Code::InvalidRecord => of(
                 Kind::Record,
-                "the topic has a rule of its own for records (a policy, or a compacted topic): see Kafka's log",
+                "the topic restricts its records (a policy, or compaction without a key): see Kafka's log",
             ),
             Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => of(Kind::Record, REPLICAS_ADVICE),
-            _ => of(Kind::Record, "see what librdkafka says, and Kafka's own log"),
+            _ => of(Kind::Record, "see librdkafka's lines, and Kafka's own log"),
         }
     }
 
@@ -208,14 +204,14 @@ impl Seen {
             return Problem::new(Kind::Settings, "", line.clone(), idempotence_advice(user));
         }
         if self.lacks_leader(topic) {
-            let text = "a partition of the topic has no leader now";
+            let text = "a partition of the topic has no leader";
             return Problem::new(Kind::Topic, "", text, "a broker of Kafka is down: see kafka-topics --describe");
         }
         match self.retries() {
-            0 => Problem::timeout("no acknowledgement came in time, and nobody said why"),
+            0 => Problem::timeout("no acknowledgement in time, and no error"),
             retries => {
                 let text =
-                    format!("Kafka asked for the record again, {retries} times: probably too few replicas are in sync");
+                    format!("librdkafka sent the record again {retries} times: probably too few replicas are in sync");
                 Problem::new(Kind::Record, "", text, REPLICAS_ADVICE)
             }
         }

@@ -38,10 +38,10 @@ pub struct Stored<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoredError {
     /// Written by a newer version of this plugin.
-    #[error("has the layout version {0}, this plugin knows {VERSION}")]
+    #[error("has the layout version {0}; this plugin reads {VERSION}")]
     Version(u8),
     /// It ends too early, or a name in it is no UTF-8.
-    #[error("is no record")]
+    #[error("is not a record")]
     Malformed,
 }
 

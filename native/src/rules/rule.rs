@@ -225,7 +225,7 @@ fn format_of(kind: EventKind, text: &Text, default: FormatName) -> Result<Format
         (None, None) => Ok(default_format(kind, default)),
         (Some(FormatName::Json), None) => Ok(Format::Json),
         (Some(FormatName::Raw), None) if kind.has_message() => Ok(Format::Raw),
-        (Some(FormatName::Raw), None) => Err(format!("format: {} has no payload to be raw", kind.name())),
+        (Some(FormatName::Raw), None) => Err(format!("format: raw needs a payload, and {} has none", kind.name())),
         (Some(FormatName::CloudEvents), None) if text.mode == Some(Mode::Binary) => Ok(Format::CloudEventsBinary),
         (Some(FormatName::CloudEvents), None) => Ok(Format::CloudEvents),
     }
@@ -242,7 +242,7 @@ fn destination(template: Template) -> Result<Destination, String> {
 
 fn header(name: &str, value: Template) -> Result<(String, Template), String> {
     if name.is_empty() || name.contains('\0') {
-        return Err(format!("headers: {name:?} is no name of a header"));
+        return Err(format!("headers: {name:?} is not a valid name"));
     }
     Ok((name.to_owned(), value))
 }
@@ -317,8 +317,10 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong() {
-        assert!(problem("{").contains("is no rule in JSON: EOF while parsing"));
-        assert!(problem(r#"{"fliter":"a"}"#).starts_with("there is no field \"fliter\"; there are filter, topic, key"));
+        assert!(problem("{").contains("is not JSON: EOF while parsing"));
+        assert!(
+            problem(r#"{"fliter":"a"}"#).starts_with("unknown field \"fliter\"; expected one of filter, topic, key")
+        );
         assert_eq!(
             problem(r#"{"filter":"a/#/b"}"#),
             "filter: level 2 of the topic filter: # must be the whole of the last level"
@@ -326,13 +328,13 @@ mod tests {
         assert!(problem(r#"{"topic":"a/b"}"#).starts_with("topic: a Kafka topic name has the character '/'"));
         assert!(problem(r#"{"key":"x${foo}"}"#).starts_with("key: at character 2: unknown placeholder ${foo}"));
         assert!(problem(r#"{"headers":{"h":"${"}}"#).starts_with("headers.h: at character 1"));
-        assert_eq!(problem(r#"{"headers":{"":"x"}}"#), "headers: \"\" is no name of a header");
+        assert_eq!(problem(r#"{"headers":{"":"x"}}"#), "headers: \"\" is not a valid name");
         assert_eq!(problem(r#"{"format":"template"}"#), "value: the format template needs one");
         assert_eq!(problem(r#"{"format":"raw","value":"x"}"#), "value: belongs to the format template only");
         assert_eq!(problem(r#"{"mode":"binary"}"#), "mode: belongs to the format cloudevents only");
         let of_connect = |json| parse(EventKind::ClientConnected, json).expect_err(json);
         assert_eq!(of_connect(r#"{"filter":"a"}"#), "filter: client.connected has no topic to filter by");
-        assert_eq!(of_connect(r#"{"format":"raw"}"#), "format: client.connected has no payload to be raw");
+        assert_eq!(of_connect(r#"{"format":"raw"}"#), "format: raw needs a payload, and client.connected has none");
         assert_eq!(of_connect(r#"{"tombstone":"on"}"#), "tombstone: client.connected has no payload");
         let problem = of_connect(r#"{"on_failure":"disconnect"}"#);
         assert_eq!(problem, "on_failure: client.connected has no publisher that could wait");

@@ -24,7 +24,7 @@ pub enum TopicError {
     #[error("a Kafka topic name is \".\" or \"..\"")]
     Dots,
     /// A character outside the legal set.
-    #[error("a Kafka topic name has the character {0:?}; legal are a-z A-Z 0-9 . _ -")]
+    #[error("a Kafka topic name has the character {0:?}; allowed are a-z A-Z 0-9 . _ -")]
     Character(char),
 }
 

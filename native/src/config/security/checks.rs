@@ -21,7 +21,7 @@ impl Settings {
         for (source, key, file_key) in sources {
             let Some(path) = &source.file else { continue };
             if source.given.is_some() {
-                let problem = format!("is set, and so is {}: expected one of the two", Key(file_key));
+                let problem = format!("is set, and {} too: set only one of them", Key(file_key));
                 errors.push(SettingError::new(key, problem));
                 continue;
             }
@@ -106,14 +106,14 @@ impl Settings {
             (PASSWORD_FILE, security.password.file.is_some()),
         ];
         for (key, _) in for_tls.iter().filter(|(_, is_set)| *is_set && !protocol.is_tls()) {
-            add(key, format!("is set, but {} is {name}: expected ssl or sasl_ssl there", Key(PROTOCOL)));
+            add(key, format!("is set, but {} is {name}: it needs ssl or sasl_ssl", Key(PROTOCOL)));
         }
         for (key, _) in for_login.iter().filter(|(_, is_set)| *is_set && !protocol.is_sasl()) {
-            add(key, format!("is set, but {} is {name}: expected sasl_plaintext or sasl_ssl there", Key(PROTOCOL)));
+            add(key, format!("is set, but {} is {name}: it needs sasl_plaintext or sasl_ssl", Key(PROTOCOL)));
         }
         let (certificate, key) = (set(CERTIFICATE) || set("ssl.certificate.pem"), set(KEY) || set("ssl.key.pem"));
         if protocol.is_tls() && !set("ssl.keystore.location") {
-            let needed = |by: &str| format!("is missing: {} is set, and needs it", Key(by));
+            let needed = |by: &str| format!("is missing: {} needs it", Key(by));
             if key && !certificate {
                 add(CERTIFICATE, needed(KEY));
             }
@@ -142,7 +142,7 @@ impl Settings {
             add(MECHANISM, problem);
         }
         if BUILT_IN.iter().all(|(known, ..)| *known != mechanism) {
-            let why = format!("is missing: {} is {mechanism}, and needs it", Key(MECHANISM));
+            let why = format!("is missing: {} = {mechanism} needs it", Key(MECHANISM));
             if !set(USERNAME) {
                 add(USERNAME, why.clone());
             }

@@ -166,7 +166,7 @@ fn a_password_file_that_cannot_be_used_is_a_problem_that_names_key_and_file() {
     let directory = dir.0.to_str().expect("UTF-8").to_owned();
     for (file, expected) in [
         (format!("{directory}/missing"), "No such file"),
-        (directory.clone(), "is no file"),
+        (directory.clone(), "is not a file"),
         (dir.file("empty", "", 0o600), "is empty"),
         (dir.file("newline", "\n", 0o600), "is empty"),
         (dir.file("lines", "a\nb\n", 0o600), "has more than one line"),
@@ -202,7 +202,7 @@ fn a_pipe_is_refused_and_not_waited_for() {
     let pipe = dir.0.join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
     let found = errors(&plain_with(&[("sasl_password_file", pipe.to_str().expect("UTF-8"))]));
-    assert!(found.concat().contains("is no file"), "{found:?}");
+    assert!(found.concat().contains("is not a file"), "{found:?}");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_password_and_a_file_for_it_are_one_too_many() {
     let dir = Dir::new("two");
     let file = dir.file("password", "p", 0o600);
     let found = errors(&plain_with(&[("sasl_password", "canary"), ("sasl_password_file", &file)]));
-    assert_eq!(found, ["sasl.password: is set, and so is sasl.password_file: expected one of the two"]);
+    assert_eq!(found, ["sasl.password: is set, and sasl.password_file too: set only one of them"]);
 }
 
 #[test]
@@ -252,36 +252,36 @@ fn what_cannot_work_is_told_with_what_was_expected() {
     assert_eq!(
         sasl(&[("security_protocol", "sasl_plaintext"), ("sasl_mechanism", "SCRAM-SHA-256")]),
         [
-            "sasl.username: is missing: sasl.mechanism is SCRAM-SHA-256, and needs it",
-            "sasl.password: is missing: sasl.mechanism is SCRAM-SHA-256, and needs it (or sasl.password_file)",
+            "sasl.username: is missing: sasl.mechanism = SCRAM-SHA-256 needs it",
+            "sasl.password: is missing: sasl.mechanism = SCRAM-SHA-256 needs it (or sasl.password_file)",
         ]
     );
     assert_eq!(
         sasl(&[("security_protocol", "ssl"), ("sasl_username", "u")]),
-        ["sasl.username: is set, but security.protocol is ssl: expected sasl_plaintext or sasl_ssl there"]
+        ["sasl.username: is set, but security.protocol is ssl: it needs sasl_plaintext or sasl_ssl"]
     );
     assert_eq!(
         errors(&[("security_protocol", "ssl"), ("server", "SSL://a:1,PLAINTEXT://b:2")]),
         [
-            "server: \"PLAINTEXT://b:2\" is a listener of plaintext, but security.protocol is ssl: write security.protocol = \
-          plaintext, or leave out the protocol"
+            "server: \"PLAINTEXT://b:2\" has the protocol plaintext, but security.protocol is ssl: set security.protocol = \
+          plaintext, or remove the protocol"
         ]
     );
     assert_eq!(
         errors(&[("ssl_ca_location", &file)]),
-        ["ssl.ca.location: is set, but security.protocol is plaintext: expected ssl or sasl_ssl there"]
+        ["ssl.ca.location: is set, but security.protocol is plaintext: it needs ssl or sasl_ssl"]
     );
     assert_eq!(
         errors(&[("security_protocol", "ssl"), ("ssl_key_location", &key)]),
-        ["ssl.certificate.location: is missing: ssl.key.location is set, and needs it"]
+        ["ssl.certificate.location: is missing: ssl.key.location needs it"]
     );
     assert_eq!(
         errors(&[("security_protocol", "ssl"), ("ssl_certificate_location", &file)]),
-        ["ssl.key.location: is missing: ssl.certificate.location is set, and needs it"]
+        ["ssl.key.location: is missing: ssl.certificate.location needs it"]
     );
     assert_eq!(
         errors(&[("security_protocol", "ssl"), ("ssl_key_password", "p")]),
-        ["ssl.key.location: is missing: ssl.key.password is set, and needs it"]
+        ["ssl.key.location: is missing: ssl.key.password needs it"]
     );
     let found = errors(&[("security_protocol", "ssl"), ("ssl_ca_location", &missing)]);
     assert!(found[0].starts_with(&format!("ssl.ca.location: cannot read {missing:?}: No such file")), "{found:?}");
@@ -314,7 +314,7 @@ fn files_that_hold_something_else_are_told_by_key_and_file() {
         (with(&certificate, &foreign, &[]), format!("ssl.key.location: {foreign:?} is not the key of the certificate")),
         (
             with(&certificate, &other, &[]),
-            format!("ssl.key.location: {other:?} needs a password: expected ssl.key.password_file"),
+            format!("ssl.key.location: {other:?} needs a password: set ssl.key.password_file"),
         ),
         (
             with(&certificate, &other, &[("ssl_key_password", "guessed")]),
@@ -335,7 +335,7 @@ fn files_that_hold_something_else_are_told_by_key_and_file() {
 fn a_certificate_out_of_its_time_is_warned_of() {
     let dir = Dir::new("dates");
     for (from, until, expected) in
-        [(0, 1_000_000_000, "has expired on Sep  9"), (4_000_000_000, 4_100_000_000, "is valid only from Oct  2")]
+        [(0, 1_000_000_000, "expired on Sep  9"), (4_000_000_000, 4_100_000_000, "is not valid before Oct  2")]
     {
         let (key, certificate) = certificate(from, until);
         let certificate = dir.file("crt", certificate, 0o644);

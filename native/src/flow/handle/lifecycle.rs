@@ -162,7 +162,7 @@ impl Handle {
         let Some(dir) = dir else { return };
         let left = self.shared.metrics.spool_left_behind();
         if left > 0 {
-            let text = format!("{left} records stay in {}, which is not used any more", dir.display());
+            let text = format!("{left} records stay in {}, which is no longer in use", dir.display());
             self.shared.notices.push("spool left behind", format!("spool: {text}"));
         }
     }
@@ -317,7 +317,7 @@ impl Handle {
         while let Err(shared) = Arc::try_unwrap(last) {
             if Instant::now() > deadline {
                 // A caller that never came back still holds its pipeline, which so outlives it.
-                let text = "a caller is stuck in the producer, which was not waited for";
+                let text = "a hook call hangs in the producer; the close does not wait for it";
                 return self.shared.notices.push("stuck", text.to_owned());
             }
             last = shared;

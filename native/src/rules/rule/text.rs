@@ -56,14 +56,14 @@ impl Text {
     /// Reads the fields. What is null is not set, but for key and value.
     pub fn read(json: &str) -> Result<Self, String> {
         // First whether it is JSON at all, then whether it is an object.
-        let raw: &RawValue = serde_json::from_str(json).map_err(|e| format!("is no rule in JSON: {e}"))?;
+        let raw: &RawValue = serde_json::from_str(json).map_err(|e| format!("is not JSON: {e}"))?;
         let Object(fields) = serde_json::from_str(raw.get())
             .map_err(|_| format!(r#"expected a JSON object such as {{"filter": "a/#"}}, got {}"#, shown(raw)))?;
         let mut text = Self::default();
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in &fields {
             if seen.contains(&name.as_str()) {
-                return Err(format!("{name}: is there twice"));
+                return Err(format!("{name}: occurs twice"));
             }
             seen.push(name);
             text.set(name, value)?;
@@ -77,7 +77,7 @@ impl Text {
             "key" if is_null => self.key = Key::None,
             "value" if is_null => {
                 return Err(
-                    "value: expected JSON or a text, got null; records without a value: see tombstone".to_owned()
+                    "value: expected JSON or a text, got null; for records without a value, see tombstone".to_owned()
                 );
             }
             _ if is_null && FIELDS.contains(&name) => {}
@@ -91,7 +91,7 @@ impl Text {
             "tombstone" => self.tombstone = switch(name, raw)?,
             "produce" => self.produce = Some(choice(name, raw, &PRODUCES)?),
             "on_failure" => self.on_failure = Some(choice(name, raw, &FAILURES)?),
-            unknown => return Err(format!("there is no field {unknown:?}; there are {}", FIELDS.join(", "))),
+            unknown => return Err(format!("unknown field {unknown:?}; expected one of {}", FIELDS.join(", "))),
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ fn headers(raw: &RawValue) -> Result<BTreeMap<String, String>, String> {
         let key = format!("headers.{name}");
         let value = string(&key, &value)?;
         if headers.insert(name, value).is_some() {
-            return Err(format!("{key}: is there twice"));
+            return Err(format!("{key}: occurs twice"));
         }
     }
     Ok(headers)
@@ -188,7 +188,7 @@ mod tests {
             assert_eq!(problem(json), format!(r#"expected a JSON object such as {{"filter": "a/#"}}, got {got}"#));
         }
         for json in ["", "{", "a/#", "{\"filter\": }", "{} x"] {
-            assert!(problem(json).starts_with("is no rule in JSON: "), "{json}");
+            assert!(problem(json).starts_with("is not JSON: "), "{json}");
         }
     }
 
@@ -217,8 +217,8 @@ mod tests {
             "format: expected one of json, raw, cloudevents, template, got \"xml\""
         );
         assert_eq!(problem(r#"{"headers": {"version": 1}}"#), "headers.version: expected a text, got 1");
-        assert_eq!(problem(r#"{"headers": {"h": "a", "h": "b"}}"#), "headers.h: is there twice");
-        assert_eq!(problem(r#"{"topic": "a", "topic": "b"}"#), "topic: is there twice");
+        assert_eq!(problem(r#"{"headers": {"h": "a", "h": "b"}}"#), "headers.h: occurs twice");
+        assert_eq!(problem(r#"{"topic": "a", "topic": "b"}"#), "topic: occurs twice");
         assert!(problem(r#"{"value": null}"#).starts_with("value: expected JSON or a text, got null"));
         assert!(problem(&format!(r#"{{"tombstone": {long}}}"#)).ends_with("xxx..."));
     }

@@ -96,7 +96,7 @@ impl Parser {
             if Field::of("topic", self.kind).is_some() {
                 return match number.parse() {
                     Ok(number) => Ok(Source::Level(number)),
-                    Err(_) => Err(format!("${{{name}}}: expected the number of a topic level, the first being 0")),
+                    Err(_) => Err(format!("${{{name}}}: expected the number of a topic level, counted from 0")),
                 };
             }
         } else if let Some(path) = name.strip_prefix("payload")
@@ -129,14 +129,14 @@ fn steps(path: &str) -> Result<Vec<Step>, String> {
             let end = name.find(['.', '[']).unwrap_or(name.len());
             let (name, after) = name.split_at(end);
             if name.is_empty() {
-                return Err("a name is missing behind a dot".to_owned());
+                return Err("a name is missing after a dot".to_owned());
             }
             steps.push(Step::Member(name.to_owned()));
             rest = after;
         } else {
             let number = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
             let (number, after) = number.ok_or("expected .name or [number]")?;
-            let number = number.parse().map_err(|_| format!("{number:?} is no number of an array's element"))?;
+            let number = number.parse().map_err(|_| format!("{number:?} is not an index of an array"))?;
             steps.push(Step::Element(number));
             rest = after;
         }
@@ -161,7 +161,7 @@ fn check_json(parts: &[Part]) -> Result<(), TemplateError> {
             }
         }
         if let Err(e) = serde_json::from_str::<serde::de::IgnoredAny>(&filled) {
-            return Err(error(1, &format!("begins like JSON, but filled in with {value} it is none: {e}")));
+            return Err(error(1, &format!("begins like JSON, but is not JSON with {value} filled in: {e}")));
         }
     }
     Ok(())

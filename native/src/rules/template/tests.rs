@@ -130,10 +130,10 @@ fn says_what_is_wrong_and_where() {
     );
     assert_eq!(
         problem("${topic[x]}"),
-        "at character 1: ${topic[x]}: expected the number of a topic level, the first being 0"
+        "at character 1: ${topic[x]}: expected the number of a topic level, counted from 0"
     );
-    assert_eq!(problem("${payload..a}"), "at character 1: ${payload..a}: a name is missing behind a dot");
-    assert_eq!(problem("${payload[a]}"), "at character 1: ${payload[a]}: \"a\" is no number of an array's element");
+    assert_eq!(problem("${payload..a}"), "at character 1: ${payload..a}: a name is missing after a dot");
+    assert_eq!(problem("${payload[a]}"), "at character 1: ${payload[a]}: \"a\" is not an index of an array");
     assert_eq!(problem("${payload.a[0]b}"), "at character 1: ${payload.a[0]b}: expected .name or [number]");
     assert!(problem("${keepalive}").contains("unknown placeholder"), "not an attribute of a message");
     assert!(problem(r#"{"a": ${qos}"#).contains("begins like JSON"));
