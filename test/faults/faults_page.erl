@@ -16,12 +16,12 @@ opening(#{commit := Commit, broker := Broker}, Rows) ->
      "- One Kafka node behind a proxy, and three nodes whose partitions change leaders all the time.\n"
      "- [faults.csv](faults.csv) has a row for each scenario, mode and Kafka, with counters and evidence.\n"
      "- [test/faults](../test/faults/README.md) explains the suite. `dev/faults --docs` wrote this page.\n\n"
-     "A run passes if the fault was seen, and if the oracle finds each acknowledged message in Kafka, in the dead letter topic, or lost as the\n"
+     "A run passes if the fault was seen, and if the oracle finds each acknowledged message: in Kafka, in the dead letter topic, or lost as the\n"
      "fault and the mode allow. In all runs together, ", integer_to_list(faults_summary:sum(order_breaks, ran(Rows))), " records were out of order.\n\n"
      "- Modes: `async_off` (`async` without a spool), `async`, `always` (`spool = always`), `durable`, `sync`.\n"
      "- Acknowledged: messages with a PUBACK.\n"
      "- Lost: of these, in no Kafka topic. The plugin counted them, or they died in memory (`async`), or no hook was registered.\n"
-     "- Twice: records beyond one a message, without those that publishers sent again.\n\n"].
+     "- Twice: records beyond one a message, except messages that publishers sent again.\n\n"].
 
 period([]) -> "";
 period(Times) -> [", ", lists:join(" to ", lists:uniq([date(hd(Times)), date(lists:last(Times))]))].

@@ -146,6 +146,33 @@ is_accepted(Event, Rule) ->
     {ok, Environment} = emq_plugin_kafka_conf:environment(schema(), Pairs),
     element(1, check(Environment)) =:= ok.
 
+%% Records
+
+every_record_has_the_fields_of_its_event_test_() ->
+    Schemas = [jiffy:decode(Text, [return_maps]) || File <- filelib:wildcard("schemas/*.json", root()),
+                                                    {ok, Text} <- [file:read_file(filename:join(root(), File))]],
+    Records = [{Name, Record} || Name <- pages(), {_, Lines} <- docs_pages:blocks(Name), Record <- records(lists:join("\n", Lines))],
+    true = length(Records) > 5,
+    [{Name, ?_assert(lists:any(fun(Schema) -> fits(Record, Schema) end, Schemas))} || {Name, Record} <- Records].
+
+%% Whole ones.
+records(Text) ->
+    [element(1, decoded(jiffy:decode(Rest, [return_maps, return_trailer]))) || Rest <- tails(iolist_to_binary(Text), <<"{\"type\":\"">>),
+                                                                              binary:match(Rest, <<",...">>) =:= nomatch].
+
+decoded({has_trailer, Record, Trailer}) -> {Record, Trailer};
+decoded(Record) -> {Record, <<>>}.
+
+tails(Text, Start) ->
+    [binary:part(Text, At, byte_size(Text) - At) || {At, _} <- binary:matches(Text, Start)].
+
+fits(#{<<"type">> := Type, <<"message">> := Message} = Record, #{<<"properties">> := #{<<"type">> := Types, <<"message">> := Inner}} = Schema) ->
+    lists:member(Type, maps:get(<<"enum">>, Types, [maps:get(<<"const">>, Types, none)])) andalso has_fields(Record, Schema)
+        andalso has_fields(Message, Inner).
+
+has_fields(Object, #{<<"properties">> := Known, <<"required">> := Required}) ->
+    Required -- maps:keys(Object) =:= [] andalso maps:keys(Object) -- maps:keys(Known) =:= [].
+
 %% Through EMQ's parser, the schema and the library.
 
 refused(Name, Lines) ->

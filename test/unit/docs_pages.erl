@@ -1,7 +1,7 @@
 %% The documents of the repository as the tests read them: pages, and their code, links and headings.
 -module(docs_pages).
 
--export([root/0, names/0, text/1, blocks/1, spans/1, links/1, anchors/1]).
+-export([root/0, names/0, text/1, blocks/1, prose/1, spans/1, links/1, anchors/1]).
 
 -type name() :: file:filename().
 
@@ -37,12 +37,12 @@ is_indented(_) -> false.
 %% `Code` within text.
 -spec spans(name()) -> [binary()].
 spans(Name) ->
-    [Code || [_, Code] <- all(prose(text(Name)), "(`+)\\s?([^`]|[^`].*?[^`])\\s?\\1(?!`)", [1, 2])].
+    [Code || [_, Code] <- all(prose(Name), "(`+)\\s?([^`]|[^`].*?[^`])\\s?\\1(?!`)", [1, 2])].
 
 %% [{Target}] of links and pictures.
 -spec links(name()) -> [binary()].
 links(Name) ->
-    Prose = re:replace(prose(text(Name)), "`[^`]*`", "", [global, {return, binary}]),
+    Prose = re:replace(prose(Name), "`[^`]*`", "", [global, {return, binary}]),
     lists:append(all(Prose, "\\]\\(<?([^()\\s>]+)>?(?:\\s+\"[^\"]*\")?\\)", [1])
                  ++ all(Prose, "^\\[[^\\]]+\\]:\\s*(\\S+)", [1])
                  ++ all(Prose, "(?:src|srcset|href)=\"([^\"]+)\"", [1])).
@@ -50,8 +50,8 @@ links(Name) ->
 %% What a link may say behind `#`, by GitHub's rule.
 -spec anchors(name()) -> [binary()].
 anchors(Name) ->
-    Headings = lists:append(all(prose(text(Name)), "^#{1,6}\\s+(.*?)\\s*#*$", [1])),
-    Given = lists:append(all(prose(text(Name)), "<a (?:id|name)=\"([^\"]+)\"", [1])),
+    Headings = lists:append(all(prose(Name), "^#{1,6}\\s+(.*?)\\s*#*$", [1])),
+    Given = lists:append(all(prose(Name), "<a (?:id|name)=\"([^\"]+)\"", [1])),
     numbered([slug(Heading) || Heading <- Headings], []) ++ Given.
 
 slug(Heading) ->
@@ -67,7 +67,8 @@ again(Slug, 0) -> Slug;
 again(Slug, Times) -> <<Slug/binary, $-, (integer_to_binary(Times))/binary>>.
 
 %% Without the blocks.
-prose(Text) -> prose(lines(Text), []).
+-spec prose(name()) -> binary().
+prose(Name) -> prose(lines(text(Name)), []).
 
 prose([], Kept) -> iolist_to_binary(lists:join("\n", lists:reverse(Kept)));
 prose([<<"```", _/binary>> | Lines], Kept) ->
