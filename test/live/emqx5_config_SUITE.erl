@@ -135,7 +135,7 @@ a_setting_has_one_name_everywhere(Config) ->
                  {#{<<"rdkafka">> => #{<<"socket.timeout.ms">> => <<"x">>}}, "^rdkafka.\"socket.timeout.ms\": "},
                  {#{<<"rdkafka">> => #{<<"bootstrap.servers">> => <<"h:1">>}}, "not allowed here: the plugin has a setting for it: server$"},
                  {#{<<"acks">> => <<"1">>}, "^acks: must be all while idempotence is on"},
-                 {#{<<"server">> => <<"SSL://h:9092">>}, "^server: .*write security_protocol = ssl"}]],
+                 {#{<<"server">> => <<"SSL://h:9092">>}, "^server: .*set security_protocol = ssl"}]],
     ok = save(Config, Good#{<<"server">> => <<"127.0.0.1:1">>}),
     ok = application:start(?APP),
     #{problem := #{advice := Advice}} = emq_plugin_kafka_info:test(<<>>, 5000),
