@@ -5,7 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Mailbox, TempDir, assert_adds_up, cluster, dropped, nobody, publish, settings, submit, wait_for};
+use common::{
+    Mailbox, TempDir, assert_adds_up, cluster, dropped, nobody, publish, publish_to, settings, submit, wait_for,
+};
 use emq_plugin_kafka_nif::account::waiters::Answer;
 use emq_plugin_kafka_nif::flow::handle::Handle;
 use emq_plugin_kafka_nif::flow::outcome::Outcome;
@@ -75,6 +77,26 @@ fn a_refused_record_is_told_and_a_stop_answers_who_still_waits() {
     // A callback that was on its way: what is not stored is not acknowledged.
     assert_eq!(mailbox.submit(&handle, &publish(b"a", b"3")), Outcome::Refused("closed".into()));
     assert_eq!(submit(&handle, &publish(b"a", b"4")), dropped(DropReason::Closed));
+}
+
+/// EMQ 2.3's hooks stay for a second after a stop. Messages of `$SYS` and of topics that no rule wants are none of the plugin's business.
+#[test]
+fn after_a_stop_only_what_a_rule_wants_is_counted_and_refused() {
+    let (dir, mailbox) = (TempDir::new(), Mailbox::default());
+    let rules = [
+        ("hook.message.publish.safe", r#"{"filter":"safe/#","produce":"durable"}"#),
+        ("hook.message.publish.any", r#"{"filter":"any/#"}"#),
+    ];
+    let handle = open(&nobody(), &dir, &rules);
+    handle.close(LONG);
+    let waiting = |topic: &[u8]| mailbox.submit(&handle, &publish_to(b"a", topic, b"x"));
+    assert_eq!(waiting(b"safe/1"), Outcome::Refused("closed".into()));
+    assert_eq!(waiting(b"any/1"), dropped(DropReason::Closed));
+    assert_eq!([waiting(b"other"), waiting(b"$SYS/brokers")], [Outcome::Ignored, Outcome::Ignored]);
+    let counters = handle.metrics().snapshot();
+    assert_adds_up(&counters);
+    assert_eq!((counters.accepted, counters.dropped.get(&DropReason::Closed)), (2, Some(&2)));
+    assert_eq!(handle.shared().waiters.disconnected(), 1);
 }
 
 #[test]

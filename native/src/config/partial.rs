@@ -34,7 +34,7 @@ pub struct Partial {
 }
 
 /// A rule, as far as it can be read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
     /// Which events it wants. Nothing else of it is right for sure.
     pub rule: Rule,

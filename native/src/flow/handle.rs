@@ -62,6 +62,8 @@ pub struct Handle {
     gate: Arc<ArcSwapOption<Gate>>,
     /// Who counts while there is no pipeline because settings are wrong.
     count_only: Arc<ArcSwapOption<CountOnly>>,
+    /// The same for callbacks that find everything closed. None until the first close.
+    closed: ArcSwapOption<CountOnly>,
     /// Held by whoever opens, closes or exchanges.
     lifecycle: Mutex<Lifecycle>,
     /// Whether the last pipeline disconnected publishers whose records were not safe: one that comes while there is none is not
@@ -131,7 +133,7 @@ impl Handle {
         let Some(Gate(pipeline)) = gate.as_deref() else {
             return match self.count_only.load().as_deref() {
                 Some(count_only) => count_only.submit(event, publisher),
-                None => self.closed(publisher),
+                None => self.closed(event, publisher),
             };
         };
         if !dirty && pipeline.is_heavy(event) {
@@ -140,8 +142,11 @@ impl Handle {
         pipeline.submit(event, publisher)
     }
 
-    /// A callback that was on its way when the pipeline was closed.
-    fn closed(&self, publisher: &Publisher<'_>) -> Outcome {
+    /// A callback that was on its way when the pipeline was closed, or whose hook stays while the broker stops.
+    fn closed(&self, event: &Event<'_>, publisher: &Publisher<'_>) -> Outcome {
+        if let Some(closed) = self.closed.load().as_deref() {
+            return closed.submit(event, publisher);
+        }
         let reason = DropReason::Closed;
         self.shared.metrics.dropped(reason);
         publisher.turn_away(&self.shared.waiters, reason, self.disconnects())

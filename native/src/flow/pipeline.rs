@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::account::shared::Shared;
 use crate::account::waiters::WaiterId;
-use crate::config::Settings;
+use crate::config::{Settings, Wanted};
 use crate::event::context::Context;
 use crate::event::time::now;
 use crate::event::{Event, EventKind, Reading};
@@ -208,6 +208,12 @@ impl Pipeline {
         }
         let matched = routes.iter().filter(|route| matches(&route.rule, &context)).map(cost);
         matched.fold(0, usize::saturating_add) > LIGHT_BYTES
+    }
+
+    /// Which events its rules want.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<Wanted> {
+        self.routes.iter().flatten().map(Route::wanted).collect()
     }
 
     /// Whether some rule wants a publisher disconnected whose record is not safe.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::account::ack::AckAt;
 use crate::account::shared::Shared;
-use crate::config::Settings;
+use crate::config::{Settings, Wanted};
 use crate::event::{Event, EventKind};
 use crate::kafka::native_parts::TopicHandle;
 use crate::kafka::open_error::OpenError;
@@ -136,6 +136,13 @@ impl Route {
             }
             (_, Some(message)) => message.payload.len(),
         }
+    }
+
+    /// Which events it wants.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let (rule, name, definition) = (self.rule.clone(), self.name.clone(), self.definition.clone());
+        Wanted { rule, name, definition, disconnects: self.disconnects }
     }
 
     /// What it is, and has done.

@@ -136,7 +136,7 @@ impl Handle {
         } else {
             None
         };
-        let count_only = CountOnly::new(wanted, node, Arc::clone(&self.shared));
+        let count_only = CountOnly::new(wanted, DropReason::Degraded, node, Arc::clone(&self.shared));
         self.disconnects.store(count_only.disconnects(), Ordering::Release);
         self.count_only.store(Some(Arc::new(count_only)));
         self.listen(listener.as_ref());
@@ -179,16 +179,20 @@ impl Handle {
         Some(u64::try_from(self.shared.metrics.snapshot().spooled).unwrap_or(0))
     }
 
-    /// Closes the pipeline: from now on events count as `dropped.closed`. What is queued goes to the spool; where there is none,
+    /// Closes the pipeline: from now on events that a rule wants count as `dropped.closed`. What is queued goes to the spool; where there is none,
     /// it is delivered within `timeout` or given up. None when nothing was open.
     ///
     /// Waits: never call it on a normal scheduler.
     pub fn close(&self, timeout: Duration) -> Option<Closed> {
         let mut lifecycle = self.lifecycle();
-        if self.count_only.swap(None).is_some() {
+        if let Some(counting) = self.count_only.swap(None) {
+            self.closed.store(Some(Arc::new(counting.because(DropReason::Closed))));
             self.listen(None);
         }
         let mut open = lifecycle.open.take()?;
+        let (wanted, node) = (open.pipeline.wanted(), open.pipeline.node());
+        let closed = CountOnly::new(wanted, DropReason::Closed, node, Arc::clone(&self.shared));
+        self.closed.store(Some(Arc::new(closed)));
         let given_up = if open.store.is_some() {
             let given_up = self.end_producer(&mut open, Duration::ZERO);
             self.empty(None);
