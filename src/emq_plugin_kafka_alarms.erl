@@ -1,7 +1,7 @@
 %% Decides which alarms are raised and cleared. Pure; emq_plugin_kafka_watch calls it once a second.
 %%
 %% An alarm is raised once, when a condition has lasted long enough to wake somebody. It is cleared once, when the condition has been
-%% gone long enough not to wake them again.
+%% gone long enough not to wake them again. It is raised again if it names a setting and another one is wrong now.
 -module(emq_plugin_kafka_alarms).
 
 -export([new/0, next/3, raised/1, needs_broker_state/1]).
@@ -16,6 +16,8 @@
 -define(EMPTIED_PERCENT, 70).
 
 -record(alarms, {raised = [] :: [binary()],
+                 %% The problem that each raised alarm names; none: it names no problem.
+                 named = #{} :: #{Name :: binary() => none | binary()},
                  %% Since when no broker is connected; since when records wait and none gets an outcome.
                  disconnected_since = none :: none | integer(),
                  stalled_since = none :: none | integer(),
@@ -59,13 +61,23 @@ next(Now, Observation, Alarms) ->
                  {<<"spool_filling">>, filling(Observation, lists:member(<<"spool_filling">>, Observed#alarms.raised))},
                  {<<"records_lost">>, losing_records(Now, Observed)}]).
 
-%% Raises or clears an alarm whose condition has changed.
-change(Name, Is, Observation, Actions, #alarms{raised = Raised} = Alarms) ->
+%% Raises or clears an alarm whose condition has changed. The brokers do not replace the text of a raised alarm.
+change(Name, Is, Observation, Actions, #alarms{raised = Raised, named = Named} = Alarms) ->
+    Problem = problem(Name, Observation),
     case {Is, lists:member(Name, Raised)} of
-        {true, false} -> {Actions ++ [{raise, alarm(Name, Observation)}], Alarms#alarms{raised = Raised ++ [Name]}};
-        {false, true} -> {Actions ++ [{clear, Name}], Alarms#alarms{raised = lists:delete(Name, Raised)}};
-        {Same, Same} -> {Actions, Alarms}
+        {true, false} ->
+            {Actions ++ [{raise, alarm(Name, Observation)}], Alarms#alarms{raised = Raised ++ [Name], named = Named#{Name => Problem}}};
+        {true, true} when map_get(Name, Named) =/= Problem ->
+            {Actions ++ [{clear, Name}, {raise, alarm(Name, Observation)}], Alarms#alarms{named = Named#{Name => Problem}}};
+        {false, true} ->
+            {Actions ++ [{clear, Name}], Alarms#alarms{raised = lists:delete(Name, Raised), named = maps:remove(Name, Named)}};
+        {Same, Same} ->
+            {Actions, Alarms}
     end.
+
+problem(<<"degraded">>, #{problems := [Problem | _]}) -> Problem;
+problem(<<"settings">>, #{refused := [Problem | _]}) -> Problem;
+problem(_Name, _Observation) -> none.
 
 %% The observations.
 

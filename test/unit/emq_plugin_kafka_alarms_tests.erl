@@ -46,6 +46,17 @@ settings_that_are_not_used_are_told_at_once_and_until_they_are_mended_test() ->
     {Cleared, _} = seconds(101, 200, well(), A),
     ?assertEqual([{101, {clear, <<"settings">>}}], Cleared).
 
+another_wrong_setting_is_named_instead_of_the_first_test() ->
+    Refused = fun(Problem) -> (well())#{refused := [Problem]} end,
+    Degraded = fun(Problem) -> (well())#{problems := [Problem], stats := none} end,
+    [begin
+         {[{6, {raise, Name}}], A} = seconds(6, 10, With(<<"topic: wrong">>), looked()),
+         {Actions, B} = emq_plugin_kafka_alarms:next(11000, With(<<"server: wrong">>), A),
+         ?assertMatch([{clear, Name}, {raise, #{name := Name, summary := <<"server: wrong">>}}], Actions),
+         ?assertMatch({[], _}, seconds(12, 20, With(<<"server: wrong">>), B)),
+         ?assertMatch({[{12, {clear, Name}}], _}, seconds(12, 20, well(), B))
+     end || {Name, With} <- [{<<"settings">>, Refused}, {<<"degraded">>, Degraded}]].
+
 records_that_are_not_settled_mean_that_kafka_is_away_test() ->
     Stuck = (well())#{stats := stats(#{accepted => 13, queued => 3}), broker_up := unknown},
     {Done, A} = seconds(6, 30, Stuck, looked()),
