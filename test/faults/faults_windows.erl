@@ -1,7 +1,12 @@
 %% A stand-in broker that opens its listeners first, as EMQX 4 and 5 do; with the installer's own lines in its vm.args, or without them.
 -module(faults_windows).
 
--export([listeners_first/1, as_before/0]).
+-export([can_open_first/0, listeners_first/1, as_before/0]).
+
+%% A real EMQ 2.3 always opens its listeners last.
+-spec can_open_first() -> boolean().
+can_open_first() ->
+    os:getenv("EMQ_HOME", "") =:= "".
 
 -spec listeners_first(open | closed) -> ok.
 listeners_first(open) ->
