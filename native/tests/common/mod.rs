@@ -113,14 +113,17 @@ pub fn consume_from(cluster: &Cluster, topic: &str, count: usize) -> Vec<Record>
         .create()
         .expect("a consumer");
     // Assigned, not subscribed: a group would take three seconds to form.
-    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).expect("metadata");
-    let partitions = metadata.topics().first().expect("the topic").partitions();
+    let deadline = Instant::now() + DEADLINE;
     let mut assignment = TopicPartitionList::new();
-    for partition in partitions {
-        assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("an offset");
+    // The first record of a topic makes it: until then it has no partitions.
+    while assignment.count() == 0 {
+        assert!(Instant::now() < deadline, "{topic} has no partitions");
+        let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).expect("metadata");
+        for partition in metadata.topics().first().expect("the topic").partitions() {
+            assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("an offset");
+        }
     }
     consumer.assign(&assignment).expect("assigned");
-    let deadline = Instant::now() + DEADLINE;
     let mut records = Vec::new();
     while records.len() < count {
         assert!(Instant::now() < deadline, "only {} of {count} records arrived", records.len());
