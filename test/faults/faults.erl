@@ -14,12 +14,13 @@
 
 %%   modes       in which it runs;  quick: those of them that `--quick' runs (none)
 %%   settings    fun(Mode) -> further lines of the plugin's configuration, keys without their prefix
-%%   partitions  of the topic (3), or none: it is not created;  boot: auto (default) or manual, the scenario starts the broker itself
+%%   partitions  of the topic (3); own: the scenario creates its topics; none: it starts another Kafka
+%%   boot        auto (default), or manual: the scenario starts the broker itself
 %%   named       true: runs only when it is named (the soak)
 %%   one_node    why it does not run against a cluster
 %%   limit_s     after so long it has failed (600)
 -type about() :: #{number := pos_integer(), title := string(), modes := [faults_rig:mode()], quick => [faults_rig:mode()],
-                   settings => fun((faults_rig:mode()) -> [{string(), iodata()}]), partitions => pos_integer() | none,
+                   settings => fun((faults_rig:mode()) -> [{string(), iodata()}]), partitions => pos_integer() | own | none,
                    boot => auto | manual, named => boolean(), one_node => string(), limit_s => pos_integer()}.
 %%   evidence    what shows that the fault happened, and whether it was seen
 %%   the rest    what the oracle allows, see faults_oracle:allowed(), and which topics are read, see faults_rig:observe/1

@@ -89,7 +89,7 @@ kafka_up(_, _) ->
     ok = faults_kafka:start(),
     faults_proxy:upstream(proxy(), faults_kafka:via()).
 
-create(_Topic, none) -> ok;
+create(_Topic, Partitions) when Partitions =:= own; Partitions =:= none -> ok;
 create(Topic, Partitions) -> faults_kafka:topic(Topic, Partitions).
 
 clear(Directory) ->

@@ -8,7 +8,7 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 25, title => "a record that Kafka refuses, among others", modes => [async_off, async, always, durable, sync],
-      boot => manual, partitions => none, quick => [durable]}.
+      boot => manual, partitions => own, quick => [durable]}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->

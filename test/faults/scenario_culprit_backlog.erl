@@ -7,7 +7,7 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 25, title => "records that Kafka refuses, in a backlog", modes => [async_off, async, always, durable],
-      boot => manual, partitions => none}.
+      boot => manual, partitions => own}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->

@@ -7,7 +7,7 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 25, title => "records that Kafka refuses, in two topics of three", modes => [async_off, async, durable, sync],
-      boot => manual, partitions => none}.
+      boot => manual, partitions => own}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->

@@ -8,7 +8,7 @@
 -spec about() -> faults:about().
 about() ->
     #{number => 25, title => "a topic that takes less than a batch", modes => [async_off, async, always, durable, sync], boot => manual,
-      partitions => none}.
+      partitions => own}.
 
 -spec run(faults_rig:mode()) -> faults:outcome().
 run(Mode) ->
