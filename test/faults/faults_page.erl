@@ -13,7 +13,7 @@ opening(#{commit := Commit, broker := Broker}, Rows) ->
     ["# Faults\n\n"
      "This page answers: what does the plugin do under real faults? These are the results of one run of the fault suite.\n\n"
      "- Commit `", Commit, "`, with ", Broker, period(lists:sort([Finished || #{finished := [_ | _] = Finished} <- Rows])), ".\n"
-     "- One Kafka node behind a proxy, and three nodes whose partitions change leaders all the time.\n"
+     "- ", against(kafkas(Rows)), ".\n"
      "- [faults.csv](faults.csv) has a row for each scenario, mode and Kafka, with counters and evidence.\n"
      "- [test/faults](../test/faults/README.md) explains the suite. `dev/faults --docs` wrote this page.\n\n"
      "A run passes if the fault was seen, and if the oracle finds each acknowledged message: in Kafka, in the dead letter topic, or lost as the\n"
@@ -22,6 +22,12 @@ opening(#{commit := Commit, broker := Broker}, Rows) ->
      "- Acknowledged: messages with a PUBACK.\n"
      "- Lost: of these, in no Kafka topic. The plugin counted them, or they died in memory (`async`), or no hook was registered.\n"
      "- Twice: records beyond one a message, except messages that publishers sent again.\n\n"].
+
+against(Kafkas) ->
+    lists:join(", and ", [of_kafka(Kafka) || Kafka <- [single, cluster], lists:member(Kafka, Kafkas)]).
+
+of_kafka(single) -> "One Kafka node behind a proxy";
+of_kafka(cluster) -> "three nodes whose partitions change leaders all the time".
 
 period([]) -> "";
 period(Times) -> [", ", lists:join(" to ", lists:uniq([date(hd(Times)), date(lists:last(Times))]))].
