@@ -15,9 +15,8 @@
 -define(FILLED_PERCENT, 80).
 -define(EMPTIED_PERCENT, 70).
 
--record(alarms, {raised = [] :: [binary()],
-                 %% The problem that each raised alarm names; none: it names no problem.
-                 named = #{} :: #{Name :: binary() => none | binary()},
+-record(alarms, {%% The problem that each raised alarm names; none: it names no problem.
+                 raised = #{} :: #{Name :: binary() => none | binary()},
                  %% Since when no broker is connected; since when records wait and none gets an outcome.
                  disconnected_since = none :: none | integer(),
                  stalled_since = none :: none | integer(),
@@ -44,7 +43,7 @@ new() ->
 
 -spec raised(alarms()) -> [Name :: binary()].
 raised(#alarms{raised = Raised}) ->
-    Raised.
+    maps:keys(Raised).
 
 %% Whether the next observation needs `broker_up` from librdkafka's statistics.
 -spec needs_broker_state(alarms()) -> boolean().
@@ -58,20 +57,22 @@ next(Now, Observation, Alarms) ->
                 [{<<"degraded">>, degraded(Observation)},
                  {<<"settings">>, refused(Observation)},
                  {<<"kafka_unreachable">>, unreachable(Now, Observation, Observed)},
-                 {<<"spool_filling">>, filling(Observation, lists:member(<<"spool_filling">>, Observed#alarms.raised))},
+                 {<<"spool_filling">>, filling(Observation, is_map_key(<<"spool_filling">>, Observed#alarms.raised))},
                  {<<"records_lost">>, losing_records(Now, Observed)}]).
 
 %% Raises or clears an alarm whose condition has changed. The brokers do not replace the text of a raised alarm.
-change(Name, Is, Observation, Actions, #alarms{raised = Raised, named = Named} = Alarms) ->
+change(Name, Is, Observation, Actions, #alarms{raised = Raised} = Alarms) ->
     Problem = problem(Name, Observation),
-    case {Is, lists:member(Name, Raised)} of
-        {true, false} ->
-            {Actions ++ [{raise, alarm(Name, Observation)}], Alarms#alarms{raised = Raised ++ [Name], named = Named#{Name => Problem}}};
-        {true, true} when map_get(Name, Named) =/= Problem ->
-            {Actions ++ [{clear, Name}, {raise, alarm(Name, Observation)}], Alarms#alarms{named = Named#{Name => Problem}}};
-        {false, true} ->
-            {Actions ++ [{clear, Name}], Alarms#alarms{raised = lists:delete(Name, Raised), named = maps:remove(Name, Named)}};
-        {Same, Same} ->
+    case {Is, Raised} of
+        {true, #{Name := Problem}} ->
+            {Actions, Alarms};
+        {true, #{Name := _Another}} ->
+            {Actions ++ [{clear, Name}, {raise, alarm(Name, Observation)}], Alarms#alarms{raised = Raised#{Name := Problem}}};
+        {true, _} ->
+            {Actions ++ [{raise, alarm(Name, Observation)}], Alarms#alarms{raised = Raised#{Name => Problem}}};
+        {false, #{Name := _}} ->
+            {Actions ++ [{clear, Name}], Alarms#alarms{raised = maps:remove(Name, Raised)}};
+        {false, _} ->
             {Actions, Alarms}
     end.
 

@@ -1,9 +1,11 @@
-//! The NIFs. Everything that knows rustler is here, in `terms` and in `atoms`.
+//! The NIFs. Nothing outside of this room knows rustler. This file has the ones that hooks call.
 
 mod atoms;
 mod build;
+mod counters;
 mod fields;
 mod init;
+mod life;
 mod observe;
 mod operate;
 mod settings;
@@ -12,20 +14,17 @@ mod terms;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use emq_kafka_spool::State;
 use once_cell::sync::Lazy;
-use rustler::{Atom, Binary, Encoder, Env, ListIterator, LocalPid, NifResult, OwnedEnv, Term};
+use rustler::{Atom, Encoder, Env, LocalPid, OwnedEnv, Term};
 
-use crate::account::notices::Level;
 use crate::account::waiters::{Answer, Caller, WaiterId};
-use crate::config::Settings;
-use crate::config::names::{Key, Naming};
 use crate::event::Event;
 use crate::exporter::Exporter;
-use crate::flow::handle::{Closed, Handle, ReloadError, Status};
+use crate::flow::handle::Handle;
 use crate::flow::outcome::{Outcome, Publisher};
 use crate::metrics::DropReason;
-use crate::nif::terms::{Events, decode_events, hook_atom};
+use crate::nif::counters::reason_atom;
+use crate::nif::terms::{Events, decode_events};
 
 /// The one global producer, and the counters that outlive it.
 static HANDLE: Lazy<Handle> = Lazy::new(|| Handle::new(Exporter::default()));
@@ -163,222 +162,4 @@ fn outcome_term(env: Env<'_>, outcome: Outcome) -> Term<'_> {
         }
         Outcome::Full { id, timeout, from } => (atoms::full(), id, milliseconds(timeout), from).encode(env),
     }
-}
-
-/// Runs what ends, or makes, threads that answer callers: messages to them cannot be sent from a thread of the VM.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("emq_kafka_life".to_owned()).spawn_scoped(scope, work).ok()?;
-        thread.join().ok()
-    })
-}
-
-/// Opens the producer: `ok`, `already_open`, or `{error, [Problem]}`.
-#[rustler::nif(schedule = "DirtyIo")]
-fn open<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifResult<Term<'a>> {
-    let settings = match parse_settings(settings)? {
-        Ok(settings) => settings,
-        Err(problems) => return Ok((atoms::error(), problems).encode(env)),
-    };
-    let node = String::from_utf8_lossy(node.as_slice()).into_owned();
-    ring_for(env.pid());
-    Ok(match apart(|| HANDLE.open(settings, &node)) {
-        Some(Ok(true)) => atoms::ok().encode(env),
-        Some(Ok(false)) => atoms::already_open().encode(env),
-        Some(Err(error)) => (atoms::error(), vec![error.to_string()]).encode(env),
-        None => no_thread(env),
-    })
-}
-
-/// Has the process told, by `{emq_plugin_kafka, spoiled}`, when the producer is to be exchanged by `reopen` at once. The message
-/// comes from a thread of ours: sending fails on one of the VM's.
-fn ring_for(owner: LocalPid) {
-    HANDLE.shared().isolated_topics.on_change(move || {
-        OwnedEnv::new().send_and_clear(&owner, |_| (atoms::emq_plugin_kafka(), atoms::spoiled())).ok();
-    });
-}
-
-fn no_thread(env: Env<'_>) -> Term<'_> {
-    (atoms::error(), vec!["the operating system refused a thread".to_owned()]).encode(env)
-}
-
-/// Exchanges the settings without a gap: `ok`, or `{error, [Problem]}`, and nothing has changed.
-#[rustler::nif(schedule = "DirtyIo")]
-fn reload<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifResult<Term<'a>> {
-    let settings = match parse_settings(settings)? {
-        Ok(settings) => settings,
-        Err(problems) => return Ok((atoms::error(), problems).encode(env)),
-    };
-    let node = String::from_utf8_lossy(node.as_slice()).into_owned();
-    Ok(reloaded(env, apart(|| HANDLE.reload(settings, &node))))
-}
-
-/// Exchanges a producer that has failed for good: `ok` or `{error, [Problem]}`.
-#[rustler::nif(schedule = "DirtyIo")]
-fn reopen(env: Env<'_>) -> Term<'_> {
-    reloaded(env, apart(|| HANDLE.reopen()))
-}
-
-fn reloaded(env: Env<'_>, result: Option<Result<(), ReloadError>>) -> Term<'_> {
-    match result {
-        Some(Ok(())) => atoms::ok().encode(env),
-        Some(Err(error)) => (atoms::error(), vec![error.to_string()]).encode(env),
-        None => no_thread(env),
-    }
-}
-
-/// Hands the producer's backlog to the spool, where all records go from now on: `{ok, Spooled}`, or `{error, no_spool}`.
-#[rustler::nif(schedule = "DirtyIo")]
-fn suspend(env: Env<'_>) -> Term<'_> {
-    match apart(|| HANDLE.suspend()).flatten() {
-        Some(spooled) => (atoms::ok(), spooled).encode(env),
-        None => (atoms::error(), atoms::no_spool()).encode(env),
-    }
-}
-
-/// What texts call a setting from now on: `conf` for the key in a conf file, `hocon` for the field of EMQX 5's configuration.
-#[rustler::nif]
-fn name_settings(naming: Atom) -> Atom {
-    let naming = if naming == atoms::hocon() { Naming::Hocon } else { Naming::Conf };
-    naming.use_it();
-    atoms::ok()
-}
-
-/// How the operator wrote a setting, for texts made elsewhere. Its name is that in the conf file, without the prefix.
-#[rustler::nif]
-fn setting_name(name: Binary<'_>) -> String {
-    Key(&String::from_utf8_lossy(name.as_slice())).to_string()
-}
-
-/// Checks settings without opening anything: `{ok, [{Key, Value}]}`, secrets replaced, or `{error, [Problem]}`.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn check<'a>(env: Env<'a>, settings: ListIterator<'a>) -> NifResult<Term<'a>> {
-    Ok(match parse_settings(settings)? {
-        Ok(settings) => (atoms::ok(), settings.redacted()).encode(env),
-        Err(problems) => (atoms::error(), problems).encode(env),
-    })
-}
-
-fn read_pairs(terms: ListIterator<'_>) -> NifResult<Vec<(String, String)>> {
-    terms.map(Term::decode).collect()
-}
-
-fn parse_settings(terms: ListIterator<'_>) -> NifResult<Result<Settings, Vec<String>>> {
-    let pairs = read_pairs(terms)?;
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Ok(Settings::parse(pairs).map_err(|errors| errors.iter().map(ToString::to_string).collect()))
-}
-
-/// Closes the producer: `{ok, #{given_up, spooled}}`, or `{error, closed}` when none was open.
-#[rustler::nif(schedule = "DirtyIo")]
-fn close(env: Env<'_>, timeout_ms: u64) -> NifResult<Term<'_>> {
-    Ok(match apart(|| HANDLE.close(Duration::from_millis(timeout_ms))).flatten() {
-        Some(Closed { given_up, spooled }) => {
-            let map = [(atoms::given_up(), given_up.encode(env)), (atoms::spooled(), spooled.encode(env))];
-            (atoms::ok(), Term::map_from_pairs(env, &map)?).encode(env)
-        }
-        None => (atoms::error(), atoms::closed()).encode(env),
-    })
-}
-
-/// `closed`, `spooling`, `{open, Settings}`, `{fatal, Settings}` or `{spoiled, Settings}`.
-#[rustler::nif]
-fn status(env: Env<'_>) -> Term<'_> {
-    match HANDLE.status() {
-        Status::Closed => atoms::closed().encode(env),
-        Status::Spooling => atoms::spooling().encode(env),
-        Status::Open(settings) => (atoms::open(), settings).encode(env),
-        Status::Fatal(settings) => (atoms::fatal(), settings).encode(env),
-        Status::Spoiled(settings) => (atoms::spoiled(), settings).encode(env),
-    }
-}
-
-fn reason_atom(reason: DropReason) -> Atom {
-    match reason {
-        DropReason::BadEvent => atoms::bad_event(),
-        DropReason::Closed => atoms::closed(),
-        DropReason::QueueFull => atoms::queue_full(),
-        DropReason::TooLarge => atoms::too_large(),
-        DropReason::UnknownTopic => atoms::unknown_topic(),
-        DropReason::Fatal => atoms::fatal(),
-        DropReason::Purged => atoms::purged(),
-        DropReason::Refused => atoms::refused(),
-        DropReason::MissingField => atoms::missing_field(),
-        DropReason::SpoolFull => atoms::spool_full(),
-        DropReason::SpoolError => atoms::spool_error(),
-        DropReason::Corrupt => atoms::corrupt(),
-        DropReason::LeftBehind => atoms::left_behind(),
-        DropReason::WaitersFull => atoms::waiters_full(),
-        DropReason::Degraded => atoms::degraded(),
-    }
-}
-
-/// All counters at one instant, as a map.
-#[rustler::nif]
-fn stats(env: Env<'_>) -> NifResult<Term<'_>> {
-    let snapshot = HANDLE.metrics().snapshot();
-    let waiters = &HANDLE.shared().waiters;
-    let dropped_by =
-        DropReason::ALL.map(|reason| (reason_atom(reason), snapshot.dropped.get(&reason).copied().unwrap_or(0)));
-    Term::map_from_pairs(
-        env,
-        &[
-            (atoms::accepted(), snapshot.accepted.encode(env)),
-            (atoms::success(), snapshot.success.encode(env)),
-            (atoms::failed(), snapshot.failed_total().encode(env)),
-            (atoms::failed_by(), Term::map_from_pairs(env, &Vec::from_iter(&snapshot.failed))?),
-            (atoms::dropped(), snapshot.dropped_total().encode(env)),
-            (atoms::dropped_by(), Term::map_from_pairs(env, &dropped_by)?),
-            (atoms::spooled(), snapshot.spooled.encode(env)),
-            (atoms::queued(), snapshot.queued.encode(env)),
-            (atoms::queued_bytes(), snapshot.queued_bytes.encode(env)),
-            (atoms::redirected(), snapshot.redirected.encode(env)),
-            (atoms::recovered(), snapshot.recovered.encode(env)),
-            (atoms::dead_lettered(), snapshot.dead_lettered.encode(env)),
-            (atoms::unseen(), HANDLE.metrics().unseen.count().encode(env)),
-            (atoms::waiting(), waiters.count().encode(env)),
-            (atoms::wait_timeouts(), waiters.timeouts().encode(env)),
-            (atoms::disconnected(), waiters.disconnected().encode(env)),
-            (atoms::spool(), spool_term(env)?),
-        ],
-    )
-}
-
-fn spool_term(env: Env<'_>) -> NifResult<Term<'_>> {
-    let Some(spool) = HANDLE.spool() else { return Ok(atoms::off().encode(env)) };
-    let state = match spool.state {
-        State::Ok => atoms::ok(),
-        State::Full => atoms::full(),
-        State::Failed => atoms::failed(),
-    };
-    Term::map_from_pairs(
-        env,
-        &[
-            (atoms::records(), spool.records.encode(env)),
-            (atoms::bytes(), spool.bytes.encode(env)),
-            (atoms::max_bytes(), spool.max_bytes.encode(env)),
-            (atoms::segments(), spool.segments.encode(env)),
-            (atoms::oldest_ms(), spool.oldest_ms.unwrap_or(0).encode(env)),
-            (atoms::state(), state.encode(env)),
-        ],
-    )
-}
-
-/// The hooks that some rule needs; none while no producer is open.
-#[rustler::nif]
-fn hooks(env: Env<'_>) -> Term<'_> {
-    HANDLE.events().into_iter().map(hook_atom).collect::<Vec<_>>().encode(env)
-}
-
-/// Takes what waits to be logged: `[{Level, Kind, Text, Count}]`.
-#[rustler::nif]
-fn take_notices(env: Env<'_>) -> Term<'_> {
-    let notices = HANDLE.notices().take();
-    let level = |level| match level {
-        Level::Error => atoms::error(),
-        Level::Warning => atoms::warning(),
-        Level::Info => atoms::info(),
-    };
-    let terms = notices.into_iter().map(|notice| (level(notice.level), notice.kind, notice.text, notice.count));
-    terms.collect::<Vec<_>>().encode(env)
 }

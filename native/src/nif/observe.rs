@@ -1,13 +1,46 @@
-//! Numbers beside `stats`: of rules, topics and times, and librdkafka's own.
+//! What can be seen beside the counters: status, hooks, notices; rules, topics and times; librdkafka's own numbers.
 
 use rustler::{Atom, Encoder, Env, NifMap, Term};
 
 use super::HANDLE;
+use crate::account::notices::Level;
 use crate::flow::endpoint::Listening;
+use crate::flow::handle::Status;
 use crate::flow::routes::RuleReport;
 use crate::kafka::statistics::{self, Statistics};
 use crate::nif::atoms;
 use crate::nif::terms::hook_atom;
+
+/// `closed`, `spooling`, `{open, Settings}`, `{fatal, Settings}` or `{spoiled, Settings}`.
+#[rustler::nif]
+fn status(env: Env<'_>) -> Term<'_> {
+    match HANDLE.status() {
+        Status::Closed => atoms::closed().encode(env),
+        Status::Spooling => atoms::spooling().encode(env),
+        Status::Open(settings) => (atoms::open(), settings).encode(env),
+        Status::Fatal(settings) => (atoms::fatal(), settings).encode(env),
+        Status::Spoiled(settings) => (atoms::spoiled(), settings).encode(env),
+    }
+}
+
+/// The hooks that some rule needs; none while no producer is open.
+#[rustler::nif]
+fn hooks(env: Env<'_>) -> Term<'_> {
+    HANDLE.events().into_iter().map(hook_atom).collect::<Vec<_>>().encode(env)
+}
+
+/// Takes what waits to be logged: `[{Level, Kind, Text, Count}]`.
+#[rustler::nif]
+fn take_notices(env: Env<'_>) -> Term<'_> {
+    let notices = HANDLE.notices().take();
+    let level = |level| match level {
+        Level::Error => atoms::error(),
+        Level::Warning => atoms::warning(),
+        Level::Info => atoms::info(),
+    };
+    let terms = notices.into_iter().map(|notice| (level(notice.level), notice.kind, notice.text, notice.count));
+    terms.collect::<Vec<_>>().encode(env)
+}
 
 #[derive(NifMap)]
 struct RuleMap {

@@ -7,9 +7,11 @@ use rustler::serde::Deserializer;
 use rustler::{Encoder, Env, ListIterator, NifMap, NifResult, Term};
 use serde::Deserialize as _;
 
-use super::{HANDLE, apart, parse_settings};
+use super::HANDLE;
 use crate::flow::flush::FlushError;
 use crate::nif::atoms;
+use crate::nif::life::apart;
+use crate::nif::settings::parse_settings;
 use crate::probe::{self, Delivered, Problem};
 use crate::spool::store::Capacity;
 

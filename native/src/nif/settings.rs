@@ -1,29 +1,15 @@
-//! Settings: shown, compared, kept without secrets; and the mode of the plugin while they are wrong.
+//! Settings: named, checked, shown, compared, kept without secrets.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use rustler::{Atom, Binary, Encoder, Env, ListIterator, NifResult, Term};
 
-use super::{HANDLE, apart, parse_settings, read_pairs, ring_for};
+use super::HANDLE;
 use crate::config::kept::Kept;
+use crate::config::names::{Key, Naming};
 use crate::config::{Settings, Shown};
-use crate::flow::handle::Degraded;
 use crate::nif::atoms;
-
-/// What can be done with settings that are wrong: `spooling`, or `{counting, none | Why}`.
-#[rustler::nif(schedule = "DirtyIo")]
-fn degrade<'a>(env: Env<'a>, settings: ListIterator<'a>, node: Binary<'a>) -> NifResult<Term<'a>> {
-    let pairs = read_pairs(settings)?;
-    let node = String::from_utf8_lossy(node.as_slice()).into_owned();
-    let partial = Settings::partial(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    ring_for(env.pid());
-    Ok(match apart(|| HANDLE.degrade(partial, &node)) {
-        Some(Degraded::Spooling) => atoms::spooling().encode(env),
-        Some(Degraded::Counting(Some(why))) => (atoms::counting(), why).encode(env),
-        Some(Degraded::Counting(None)) | None => (atoms::counting(), atoms::none()).encode(env),
-    })
-}
 
 /// The settings in force: `[{Key, Value, IsDefault, Mark}]`; none while nothing is sent.
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -82,4 +68,39 @@ fn kept<'a>(env: Env<'a>, file: &'a str, now: ListIterator<'a>) -> NifResult<Ter
 fn refused(is_so: bool) -> Atom {
     HANDLE.shared().settings_refused.store(is_so, Ordering::Relaxed);
     atoms::ok()
+}
+
+/// What texts call a setting from now on: `conf` for the key in a conf file, `hocon` for the field of EMQX 5's configuration.
+#[rustler::nif]
+fn name_settings(naming: Atom) -> Atom {
+    let naming = if naming == atoms::hocon() { Naming::Hocon } else { Naming::Conf };
+    naming.use_it();
+    atoms::ok()
+}
+
+/// How the operator wrote a setting, for texts made elsewhere. Its name is that in the conf file, without the prefix.
+#[rustler::nif]
+fn setting_name(name: Binary<'_>) -> String {
+    Key(&String::from_utf8_lossy(name.as_slice())).to_string()
+}
+
+/// Checks settings without opening anything: `{ok, [{Key, Value}]}`, secrets replaced, or `{error, [Problem]}`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn check<'a>(env: Env<'a>, settings: ListIterator<'a>) -> NifResult<Term<'a>> {
+    Ok(match parse_settings(settings)? {
+        Ok(settings) => (atoms::ok(), settings.redacted()).encode(env),
+        Err(problems) => (atoms::error(), problems).encode(env),
+    })
+}
+
+/// Names and values.
+pub fn read_pairs(terms: ListIterator<'_>) -> NifResult<Vec<(String, String)>> {
+    terms.map(Term::decode).collect()
+}
+
+/// Settings, or the problem with each that cannot be used.
+pub fn parse_settings(terms: ListIterator<'_>) -> NifResult<Result<Settings, Vec<String>>> {
+    let pairs = read_pairs(terms)?;
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(Settings::parse(pairs).map_err(|errors| errors.iter().map(ToString::to_string).collect()))
 }
