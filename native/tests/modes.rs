@@ -213,3 +213,28 @@ fn a_publisher_waits_for_room_where_overflow_is_block() {
     assert_eq!(handle.shared().waiters.count(), 0);
     handle.close(Duration::ZERO);
 }
+
+#[test]
+fn who_waits_for_kafka_and_found_no_room_at_first_is_answered_when_the_record_is_safe() {
+    let (dir, mailbox, cluster) = (TempDir::new(), Mailbox::default(), cluster(1));
+    cluster.broker_down(1).expect("down");
+    let more = [
+        ("produce", "sync"),
+        ("spool", "off"),
+        ("overflow", "block"),
+        ("queue_max_messages", "1"),
+        ("rdkafka.reconnect.backoff.max.ms", "200"),
+    ];
+    let handle = open(&cluster.bootstrap_servers(), &dir, &more);
+    assert!(matches!(submit(&handle, &publish(b"a", b"1")), Outcome::Queued(_)));
+    let event = publish(b"a", b"2");
+    let Outcome::Full { id, from, .. } = mailbox.submit(&handle, &event) else { panic!("there is room") };
+    cluster.broker_up(1).expect("up");
+    assert_eq!(mailbox.receive("room"), (id, Answer::Room));
+    assert!(
+        matches!(mailbox.submit_again(&handle, &event, id, from, false), Outcome::Wait { id: same, .. } if same == id)
+    );
+    assert_eq!(mailbox.receive("Kafka has it"), (id, Answer::Safe));
+    assert_eq!(handle.shared().waiters.count(), 0);
+    handle.close(Duration::ZERO);
+}

@@ -98,3 +98,37 @@ impl HeldRecords {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(records: &HeldRecords, forced: bool, order: u64) -> Option<Result<(), ()>> {
+        records.hold(forced, || Ok(Held { order, stored: Vec::new(), cost: 0, ack: None, durable: false }))
+    }
+
+    fn orders(batch: Option<Vec<Held>>) -> Option<Vec<u64>> {
+        batch.map(|batch| batch.iter().map(|held| held.order).collect())
+    }
+
+    #[test]
+    fn records_are_held_in_their_order_until_none_is_left() {
+        let records = HeldRecords::default();
+        assert_eq!(hold(&records, false, 1), Some(Ok(())));
+        assert_eq!(hold(&records, false, 2), Some(Ok(())));
+        assert_eq!(orders(records.next_batch()), Some(vec![1, 2]));
+        assert!(records.is_holding(), "one may have come meanwhile");
+        assert_eq!(orders(records.next_batch()), None);
+        assert_eq!(hold(&records, false, 3), None, "it goes its way");
+        assert_eq!(records.count(), 0);
+    }
+
+    /// A record that a failed producer gave back has no other place.
+    #[test]
+    fn a_record_is_kept_although_nothing_is_held_where_that_is_forced() {
+        let records = HeldRecords::default();
+        assert_eq!(orders(records.next_batch()), None);
+        assert_eq!(hold(&records, true, 1), Some(Ok(())));
+        assert_eq!(records.count(), 1);
+    }
+}

@@ -120,7 +120,7 @@ fn split_outcome(text: &str) -> Result<(&str, Outcome), String> {
 }
 
 /// `0`, `0x7f00`, `17 (DELAYED)`, `-1 EIO (Input/output error) (INJECTED)`, `?`, `? <unavailable>`,
-/// `? ERESTARTSYS (To be restarted if SA_RESTART is set)`.
+/// `? ERESTARTSYS (To be restarted if SA_RESTART is set)`, `-1 (errno 18446744073709551613)`.
 fn outcome(result: &str) -> Result<Outcome, String> {
     let mut words = result.split_whitespace();
     match (words.next(), words.next()) {
@@ -128,8 +128,19 @@ fn outcome(result: &str) -> Result<Outcome, String> {
         (Some("?"), Some(error)) if error.starts_with("ERESTART") => Ok(Outcome::Interrupted),
         (Some("-1"), Some("EINTR")) => Ok(Outcome::Interrupted),
         (Some("-1"), Some(error)) if error.starts_with('E') => Ok(Outcome::Failed(error.to_owned())),
+        (Some("-1"), Some("(errno")) => unnamed(words.next().unwrap_or_default()),
         (Some(number), _) => returned(number).map(Outcome::Returned).ok_or("a result of no known form".to_owned()),
         _ => Err("no result".to_owned()),
+    }
+}
+
+/// An error that strace has no name for. The kernel's are up to 4095: a number beyond is strace's own, which could not read the
+/// result, because the thread was gone.
+fn unnamed(number: &str) -> Result<Outcome, String> {
+    match number.trim_end_matches(')').parse::<u64>() {
+        Ok(number @ 1..=4095) => Ok(Outcome::Failed(format!("errno {number}"))),
+        Ok(number) if number > 4095 => Ok(Outcome::NeverReturned),
+        _ => Err("a result of no known form".to_owned()),
     }
 }
 
